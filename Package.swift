@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+//
+// Apus, an MQTT broker made for systemd. ARCHITECTURE.md explains the targets and the arrows between them.
+
+import PackageDescription
+
+/// Every Swift target is built alike: Swift 6, strict memory safety, explicit existentials and imports. In CI
+/// warnings are errors.
+let settings: [SwiftSetting] =
+    [
+        .strictMemorySafety(),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableExperimentalFeature("Lifetimes"),
+    ] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ module: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(module)Tests", dependencies: [.target(name: module)] + dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apusd", targets: ["apusd"]),
+        .executable(name: "apus-listener", targets: ["apus-listener"]),
+        .executable(name: "apus-router", targets: ["apus-router"]),
+        .executable(name: "apusctl", targets: ["apusctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // Protocols: bytes to values and back. Nothing here does I/O.
+        module("MQTT"),
+        module("WebSocket", ["CSimdJSON", "CMessageDigest"]),
+        module("Connection", ["MQTT"]),
+        module("Messages"),
+
+        // Mechanism: the event loop, the channels between workers, the memory that outlives a listener.
+        module("EventLoop", ["CLinux"]),
+        module("Channel", ["CLinux", "EventLoop", "Messages"]),
+        module("Arena", ["CArena", "CLinux"]),
+        module("Metrics"),
+        module("Systemd", ["CSystemd"]),
+        module("Journal", ["CSystemd", "Systemd", logging]),
+        module("Configuration", [toml]),
+        module("Control"),
+
+        // Roles: what each process does.
+        module(
+            "Supervisor",
+            ["Arena", "Channel", "CLinux", "Configuration", "Control", "EventLoop", "Journal", "Messages", "Systemd"]),
+        module(
+            "Listener",
+            [
+                "Arena", "Channel", "CLinux", "Connection", "EventLoop", "Journal", "Messages", "MQTT", "WebSocket",
+            ]),
+        module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT"]),
+
+        // Programs: thin mains.
+        program("apusd", ["Supervisor", "Configuration", argumentParser]),
+        program("apus-listener", ["Listener"]),
+        program("apus-router", ["Router"]),
+        program("apusctl", ["Configuration", "Control", "EventLoop", "MQTT", "CLinux", argumentParser]),
+
+        // C: system libraries, and the few lines that Swift can not write.
+        .target(name: "CLinux"),
+        .target(name: "CArena"),
+        .target(
+            name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-fno-exceptions"])],
+            linkerSettings: [.linkedLibrary("simdjson")]),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
+
+        tests("MQTT"),
+        tests("WebSocket"),
+        tests("Connection", ["MQTT"]),
+        tests("Messages"),
+        tests("EventLoop"),
+        tests("Channel", ["Messages", "EventLoop"]),
+        tests("Arena"),
+        tests("Configuration"),
+        tests("Journal"),
+        tests("Control"),
+        tests("Supervisor"),
+        tests("Listener", ["Arena", "MQTT"]),
+        tests("Router", ["Messages", "MQTT"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)
