@@ -44,15 +44,17 @@ package struct RequestDecoder {
 
 /// A `DecodingError` in words: what is wrong with which key.
 func describe(_ error: any Error) -> String {
-    func key(_ context: DecodingError.Context) -> String {
-        context.codingPath.last.map { "“\($0.stringValue)”" } ?? "it"
+    func key(_ context: DecodingError.Context) -> String? {
+        context.codingPath.last.map { "“\($0.stringValue)”" }
     }
-    return switch error {
-    case DecodingError.keyNotFound(let missing, _): "“\(missing.stringValue)” is missing"
-    case DecodingError.valueNotFound(_, let context): "\(key(context)) is null"
-    case DecodingError.typeMismatch(let type, let context): "\(key(context)) is not of type \(type)"
-    case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
-        "\(key(context)) has a value that is not allowed"
-    default: "it is not a JSON object"
+    switch error {
+    case DecodingError.keyNotFound(let missing, _):
+        return "“\(missing.stringValue)” is missing"
+    case DecodingError.valueNotFound(_, let context):
+        if let key = key(context) { return "\(key) is null" }
+    case DecodingError.typeMismatch(let type, let context):
+        if let key = key(context) { return "\(key) is not of type \(type)" }
+    default: break
     }
+    return "it is not a JSON object, or a number in it is out of its range"
 }
