@@ -75,12 +75,13 @@ final class BenchPair {
         try peer.fill { header, offset throws(ProtocolError) in
             switch header.type {
             case .publish:
-                let bytes = peer.client.input.bytes.span
-                let message = try PublishHeader(
-                    bytes, at: offset, header: header, version: peer.client.version, from: .server)
+                let input = peer.client.input
+                let message = try input.message(at: offset, header, peer.client.version)
                 if message.payload.count == plan.size {
                     var time: UInt64 = 0
-                    for byte in 0..<8 { time |= UInt64(bytes[message.payload.lowerBound + byte]) << (8 * UInt64(byte)) }
+                    for byte in 0..<8 {
+                        time |= UInt64(input.bytes[message.payload.lowerBound + byte]) << (8 * UInt64(byte))
+                    }
                     let read = arrival ?? now()
                     arrival = read
                     latencies.add(read - min(read, time))
@@ -112,31 +113,25 @@ final class BenchPeer {
     /// Reads once and hands each whole packet to `take`, which says whether it was one to expect.
     func fill(_ take: (FixedHeader, Int) throws(ProtocolError) -> Bool) throws(Failure) {
         let outcome = client.input.fill(from: client.socket)
-        do {
-            while let (offset, header) = try client.input.next(client.version) {
-                if try take(header, offset) { continue }
-                if header.type == .disconnect {
-                    throw MQTTClient.farewell(
-                        try Disconnect(
-                            decoding: client.input.bytes.span, at: offset, header: header, version: client.version,
-                            from: .server))
-                }
+        while let (offset, header) = try keepingToProtocol({ () throws(ProtocolError) in
+            try client.input.next(client.version)
+        }) {
+            let isExpected = try keepingToProtocol { () throws(ProtocolError) in try take(header, offset) }
+            if isExpected { continue }
+            let packet = try keepingToProtocol { () throws(ProtocolError) in
+                try client.input.packet(at: offset, header, client.version)
+            }
+            guard case .disconnect(let disconnect) = packet else {
                 throw Failure(.failed, "the broker sent a \(header.type) that nobody asked for")
             }
-        } catch let failure as Failure {
-            throw failure
-        } catch let error as ProtocolError {
-            throw MQTTClient.violation(error)
-        } catch {
-            fatalError("nothing else is thrown above")
+            throw MQTTClient.farewell(disconnect)
         }
         if case .closed(let reason) = outcome { throw MQTTClient.lost(reason) }
     }
 
     /// Answers the acknowledgement at `offset` by the next one.
     func acknowledge(_ type: PacketType, _ offset: Int, _ header: FixedHeader) throws(ProtocolError) {
-        let step = try AckHeader(
-            client.input.bytes.span, at: offset, header: header, version: client.version, from: .server)
+        let step = try client.input.step(at: offset, header, client.version)
         acknowledge(type, step.packetIdentifier)
     }
 

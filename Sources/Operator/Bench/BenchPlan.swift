@@ -1,6 +1,6 @@
 // What a bench does, and what it found.
 
-import MQTT
+package import MQTT
 
 /// The load: pairs of a publisher and a subscriber, each pair on a topic of its own.
 package struct BenchPlan: Sendable {

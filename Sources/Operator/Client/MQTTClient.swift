@@ -103,14 +103,8 @@ final class MQTTClient {
         socket.finishWriting()
         let deadline = ContinuousClock.now + min(timeout, .seconds(2))
         while true {
-            do {
-                while let packet = try input.nextPacket(version) {
-                    if case .disconnect(let disconnect) = packet { throw Self.farewell(disconnect) }
-                }
-            } catch let failure as Failure {
-                throw failure
-            } catch {
-                throw Self.violation(error)
+            while let packet = try bufferedPacket() {
+                if case .disconnect(let disconnect) = packet { throw Self.farewell(disconnect) }
             }
             guard socket.wait(for: POLLIN, until: deadline) else { return }
             if case .closed = input.fill(from: socket) { return }
@@ -177,11 +171,7 @@ final class MQTTClient {
     /// Waits for a packet, nil at the deadline; keeps the connection alive meanwhile.
     private func nextPacket(until deadline: ContinuousClock.Instant?) throws(Failure) -> Packet? {
         while true {
-            do {
-                if let packet = try input.nextPacket(version) { return packet }
-            } catch {
-                throw Self.violation(error)
-            }
+            if let packet = try bufferedPacket() { return packet }
             let now = ContinuousClock.now
             if let deadline, now >= deadline { return nil }
             var wake = deadline
@@ -202,6 +192,10 @@ final class MQTTClient {
             guard socket.wait(for: POLLIN, until: wake) else { continue }
             if case .closed(let reason) = input.fill(from: socket) { throw Self.lost(reason) }
         }
+    }
+
+    private func bufferedPacket() throws(Failure) -> Packet? {
+        try keepingToProtocol { () throws(ProtocolError) in try input.nextPacket(version) }
     }
 
     // MARK: - What goes out
@@ -256,12 +250,17 @@ final class MQTTClient {
         Failure(.unreachable, "the broker closed the connection (\(reason)): its log says why")
     }
 
-    static func violation(_ error: ProtocolError) -> Failure {
-        Failure(.failed, "the broker does not keep to the protocol: \(error)")
-    }
-
     private static func words(_ reason: ReasonCode, _ properties: Properties) -> String {
         "\(reason)" + (properties.reasonString.map { ", \(escaped($0))" } ?? "")
+    }
+}
+
+/// What `body` returns; a broker that breaks the protocol is a failure.
+func keepingToProtocol<Result>(_ body: () throws(ProtocolError) -> Result) throws(Failure) -> Result {
+    do {
+        return try body()
+    } catch {
+        throw Failure(.failed, "the broker does not keep to the protocol: \(error)")
     }
 }
 

@@ -28,6 +28,27 @@ struct PacketBuffer {
     /// The next packet; nil where it is not whole.
     mutating func nextPacket(_ version: ProtocolVersion) throws(ProtocolError) -> Packet? {
         guard let (offset, header) = try next(version) else { return nil }
-        return try Packet(decoding: bytes.span, at: offset, header: header, version: version, from: .server)
+        return try packet(at: offset, header, version)
+    }
+
+    /// The packet that ``next(_:)`` found.
+    func packet(
+        at offset: Int, _ header: FixedHeader, _ version: ProtocolVersion
+    ) throws(ProtocolError) -> Packet {
+        try Packet(decoding: bytes.span, at: offset, header: header, version: version, from: .server)
+    }
+
+    /// The parts of the PUBLISH that ``next(_:)`` found.
+    func message(
+        at offset: Int, _ header: FixedHeader, _ version: ProtocolVersion
+    ) throws(ProtocolError) -> PublishHeader {
+        try PublishHeader(bytes.span, at: offset, header: header, version: version, from: .server)
+    }
+
+    /// The acknowledgement that ``next(_:)`` found.
+    func step(
+        at offset: Int, _ header: FixedHeader, _ version: ProtocolVersion
+    ) throws(ProtocolError) -> AckHeader {
+        try AckHeader(bytes.span, at: offset, header: header, version: version, from: .server)
     }
 }

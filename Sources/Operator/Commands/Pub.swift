@@ -15,13 +15,15 @@ struct Pub: ParsableCommand {
 
     @OptionGroup var broker: BrokerOptions
 
-    @Option(name: .shortAndLong, help: "The topic to publish to.")
+    @Option(name: .shortAndLong, parsing: .unconditional, help: "The topic to publish to.")
     var topic: String
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The message.", valueName: "text"))
+    @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("The message.", valueName: "text"))
     var message: String?
 
-    @Option(help: ArgumentHelp("Publish what is in a file, or - for standard input.", valueName: "path"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Publish what is in a file, or - for standard input.", valueName: "path"))
     var file: String?
 
     @Flag(name: .shortAndLong, help: "Publish each line of standard input as a message.")
@@ -33,7 +35,7 @@ struct Pub: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Let the broker keep it for later subscribers.")
     var retain = false
 
-    @Option(help: "The client id; made up where it is not given.")
+    @Option(parsing: .unconditional, help: "The client id; made up where it is not given.")
     var id: String?
 
     func validate() throws {

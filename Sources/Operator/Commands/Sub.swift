@@ -3,7 +3,7 @@
 import ArgumentParser
 import Control
 import FoundationEssentials
-import MQTT
+package import MQTT
 
 struct Sub: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +19,9 @@ struct Sub: ParsableCommand {
     @ParentCommand var parent: ApusCtl
     @OptionGroup var broker: BrokerOptions
 
-    @Option(name: .shortAndLong, parsing: .singleValue, help: "A topic filter to subscribe to; may be repeated.")
+    @Option(
+        name: .shortAndLong, parsing: .unconditionalSingleValue,
+        help: "A topic filter to subscribe to; may be repeated.")
     var topic: [String]
 
     @Option(name: .shortAndLong, help: "The greatest quality of service: 0, 1 or 2.", transform: parseQoS)
@@ -37,7 +39,7 @@ struct Sub: ParsableCommand {
     @Flag(help: "Print JSON for programs.")
     var json = false
 
-    @Option(help: "The client id; made up where it is not given.")
+    @Option(parsing: .unconditional, help: "The client id; made up where it is not given.")
     var id: String?
 
     func validate() throws {
