@@ -56,7 +56,7 @@ typedef struct {
     uint32_t last_ping;        // seconds at which the server last sent a WebSocket ping
     uint32_t maximum_packet_size; // what the client accepts; 0: anything
     uint64_t websocket[3];     // MessageMachine, and the frame under way
-    uint8_t client_id[40];
+    uint8_t client_id[48];
 } apus_slot_cold;
 
 typedef struct {
