@@ -55,7 +55,7 @@ let package = Package(
         // Mechanism: the event loop, the channels between workers, the memory that outlives a listener.
         module("EventLoop", ["CLinux"]),
         module("Channel", ["CLinux", "EventLoop", "Messages"]),
-        module("Arena", ["CArena", "CLinux"]),
+        module("Arena", ["CArena", "CLinux", "Messages"]),
         module("Metrics"),
         module("Systemd", ["CSystemd"]),
         module("Journal", ["CSystemd", "Systemd", logging]),
