@@ -43,6 +43,7 @@ package enum FrameType: UInt8, Sendable {
     case suback = 0x34
     case unsuback = 0x35
     case close = 0x36
+    case refusal = 0x37
 
     case hello = 0x41
     case acknowledge = 0x42
