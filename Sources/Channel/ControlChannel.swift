@@ -48,7 +48,7 @@ package struct ControlChannel: ~Copyable {
     }
 
     deinit {
-        for packet in pending { packet.descriptors.forEach { close($0) } }
+        for packet in pending { for descriptor in packet.descriptors { close(descriptor) } }
         close(descriptor)
     }
 
@@ -83,7 +83,7 @@ package struct ControlChannel: ~Copyable {
             let duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
             guard duplicate >= 0 else {
                 let error = SystemError("duplicate a descriptor that waits to be sent")
-                duplicates.forEach { close($0) }
+                for descriptor in duplicates { close(descriptor) }
                 throw error
             }
             duplicates.append(duplicate)
@@ -99,7 +99,7 @@ package struct ControlChannel: ~Copyable {
         var sent = 0
         defer {
             for packet in pending[..<sent] {
-                packet.descriptors.forEach { close($0) }
+                for descriptor in packet.descriptors { close(descriptor) }
                 pendingBytes -= packet.bytes.count
                 pendingDescriptors -= packet.descriptors.count
             }
