@@ -10,7 +10,7 @@ import WebSocket
 extension Listener {
     /// Applies a Deliver frame.
     @inline(__always)
-    mutating func deliver(_ bytes: RawSpan, at offset: Int, _ header: FrameHeader) throws(FrameError) {
+    mutating func deliver(_ bytes: RawSpan, at offset: Int, _ header: FrameHead) throws(FrameError) {
         let frame = try DeliverFrame(bytes, at: offset, header)
         json.beginMessage()
         var position = offset &+ frame.recipientsOffset
@@ -54,9 +54,9 @@ extension Listener {
         }
         let shape = PublishShape(frame, qos: recipient.qos, version: arena[slot].version)
         guard shape.fits(arena[cold: slot].maximum_packet_size) else { return refuseDelivery(recipient, slot) }
-        let headLength = WebSocket.FrameHeader.encodedLength(payload: shape.packetLength)
+        let headLength = FrameHeader.encodedLength(payload: shape.packetLength)
         guard var span = arena.appendOutput(slot, headLength + shape.packetLength) else { return exhausted(slot) }
-        let start = WebSocket.FrameHeader.write(opcode: .binary, length: shape.packetLength, to: &span, at: 0)
+        let start = FrameHeader.write(opcode: .binary, length: shape.packetLength, to: &span, at: 0)
         shape.write(to: &span, at: start, bytes, message, frame, recipient)
     }
 

@@ -27,7 +27,7 @@ extension Listener {
 
     private mutating func handle(_ packet: ControlChannel.Packet) throws {
         let bytes = packet.bytes.span.raw
-        switch try FrameHeader.read(bytes, at: 0)?.type {
+        switch try FrameHead.read(bytes, at: 0)?.type {
         case .accepted: openConnections(try Accepted(decoding: bytes), packet.descriptors)
         case .ping: try report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
         case .listenerSettings:

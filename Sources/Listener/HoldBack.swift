@@ -50,7 +50,7 @@ extension Listener {
             }
             sockets[slot].flags.remove(.held)
             // While it was not read it was not idle.
-            arena[slot].last_input = clock.seconds
+            arena[cold: slot].last_input = clock.seconds
             reconsiderInput(slot)
             if !sockets[slot].flags.contains(.held) { watch(slot) }
         }

@@ -36,7 +36,6 @@ extension Listener {
             settings.transport == .mqtt
             ? ConnectionState.awaitingConnect.rawValue : ConnectionState.handshake.rawValue
         hot.transport = Transport.mqtt.rawValue
-        hot.last_input = clock.seconds
         arena[slot] = hot
         var cold = apus_slot_cold()
         cold.accept_number = connection.acceptNumber
@@ -44,6 +43,7 @@ extension Listener {
         cold.peer_low = connection.peer.low
         cold.peer_port = connection.peer.port
         cold.opened = clock.seconds
+        cold.last_input = clock.seconds
         cold.last_ping = clock.seconds
         arena[cold: slot] = cold
         // Stored last: a slot with a generation is whole.

@@ -53,7 +53,7 @@ extension Listener {
     private mutating func applyFrames(_ bytes: RawSpan, from start: Int, to end: Int) throws(FrameError) {
         var position = start
         while position < end {
-            guard let header = try FrameHeader.read(bytes, at: position), position + header.length <= end else {
+            guard let header = try FrameHead.read(bytes, at: position), position + header.length <= end else {
                 throw FrameError("a frame that ends outside of its batch")
             }
             if header.type == .deliver {

@@ -64,7 +64,7 @@ private struct Start: ~Copyable {
             throw FrameError("the supervisor went away before it said what to do")
         }
         let bytes = packet.bytes.span.raw
-        switch try FrameHeader.read(bytes, at: 0)?.type {
+        switch try FrameHead.read(bytes, at: 0)?.type {
         case .welcome:
             welcome = try Welcome(decoding: bytes)
             setProcessTitle("apus-listener: \(welcome?.name ?? "")")

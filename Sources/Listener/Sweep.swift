@@ -24,10 +24,10 @@ extension Listener {
         guard sockets[slot].descriptor >= 0 else { return }
         // What the broker does not read is not idle.
         if sockets[slot].flags.contains(.held) {
-            arena[slot].last_input = clock.seconds
+            arena[cold: slot].last_input = clock.seconds
             return
         }
-        let idle = clock.seconds &- arena[slot].last_input
+        let idle = clock.seconds &- arena[cold: slot].last_input
         switch state(slot) {
         case .connected: judgeConnected(slot, idle)
         case .handshake, .awaitingConnect, .connecting:
