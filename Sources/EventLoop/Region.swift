@@ -3,12 +3,12 @@
 import CLinux
 import Glibc
 
-/// Anonymous memory that lasts as long as the process, or until `release()`.
+/// Anonymous memory that lasts as long as the process, or until `release()`. A copy names the same memory.
 ///
 /// Its spans do not borrow the region, because a loop reads frames from it while it changes everything else. What that
 /// asks for is kept by the types that own regions: bytes that are being read are not written over.
 @safe
-package struct Region: ~Copyable {
+package struct Region {
     @usableFromInline let base: UnsafeMutableRawPointer
     package let byteCount: Int
 
@@ -51,7 +51,7 @@ package struct Region: ~Copyable {
     }
 
     /// Gives the memory back. No span of it may be in use.
-    package consuming func release() {
+    package func release() {
         unsafe munmap(base, byteCount)
     }
 }

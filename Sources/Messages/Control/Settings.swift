@@ -113,6 +113,8 @@ package struct RouterSettings: Frame, Equatable {
     package var queuePolicy: QueuePolicy = .dropOldest
     package var retainedMessages: UInt32 = 1_000_000
     package var retainedBytes: UInt64 = 1 << 30
+    /// The longest packet of any listener, which bounds a frame.
+    package var packetSize: UInt32 = 8 << 20
 
     package init() {}
 
@@ -125,6 +127,7 @@ package struct RouterSettings: Frame, Equatable {
         writer.integer(queuePolicy.rawValue)
         writer.integer(retainedMessages)
         writer.integer(retainedBytes)
+        writer.integer(packetSize)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -137,5 +140,6 @@ package struct RouterSettings: Frame, Equatable {
         queuePolicy = policy
         retainedMessages = try reader.integer()
         retainedBytes = try reader.integer()
+        packetSize = try reader.integer()
     }
 }
