@@ -140,8 +140,8 @@ struct FrameHeaderTests {
         let seed: UInt64 = 0x5EED_0001
         var random = SplitMix64(seed: seed)
         for _ in 0..<20_000 {
-            var bytes = (0..<Int.random(in: 0...16, using: &random)).map { _ in UInt8(truncatingIfNeeded: random.next())
-            }
+            let count = Int.random(in: 0...16, using: &random)
+            var bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             if bytes.count > 1, Bool.random(using: &random) {
                 bytes[0] &= 0x8F
                 bytes[1] |= 0x80
