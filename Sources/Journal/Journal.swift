@@ -13,7 +13,8 @@ package enum Journal {
         /// The journal where standard error leads there, else lines on standard error.
         case automatic
         case journal
-        case standardError
+        /// Readable lines to this descriptor, which stays open as long as the process.
+        case lines(descriptor: Int32)
     }
 
     /// Bytes of lines that may wait to be written.
@@ -41,14 +42,14 @@ package enum Journal {
         always: KeyValuePairs<Field, String> = [:], destination: Destination = .automatic
     ) {
         configure(level: level, connections: connections)
-        let toJournal =
+        let descriptor: Int32? =
             switch destination {
-            case .automatic: JournalSocket.isStandardError()
-            case .journal: true
-            case .standardError: false
+            case .automatic: JournalSocket.isStandardError() ? nil : STDERR_FILENO
+            case .journal: nil
+            case .lines(let descriptor): descriptor
             }
         let writer = Writer(
-            destination: toJournal ? .journal : .standardError, worker: worker,
+            destination: descriptor.map { .lines($0) } ?? .journal, worker: worker,
             always: [(Field.worker.rawValue, worker)] + always.map { ($0.key.rawValue, $0.value) }, capacity: capacity)
         writer.start()
         LoggingSystem.bootstrap { _ in Handler(writer: writer) }

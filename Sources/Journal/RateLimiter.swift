@@ -13,9 +13,6 @@ package struct RateLimiter: Sendable {
 
     package init() {}
 
-    /// How many lines of any kind have been held back and not been reported.
-    package private(set) var heldBack = 0
-
     /// Whether one more line of this kind may be written.
     /// - Parameter now: Time on a clock that never goes back.
     package mutating func admit(_ event: Event, at now: Duration) -> Bool {
@@ -28,7 +25,6 @@ package struct RateLimiter: Sendable {
             bucket.tokens -= 1
         } else {
             bucket.heldBack += 1
-            heldBack += 1
         }
         buckets[event] = bucket
         return admitted
@@ -36,9 +32,7 @@ package struct RateLimiter: Sendable {
 
     /// What was held back since the last call, by kind, in the order of the table; counts start again from nothing.
     package mutating func takeHeldBack() -> [(event: Event, count: Int)] {
-        guard heldBack > 0 else { return [] }
-        heldBack = 0
-        return Event.allCases.compactMap { event in
+        Event.allCases.compactMap { event in
             guard let count = buckets[event]?.heldBack, count > 0 else { return nil }
             buckets[event]?.heldBack = 0
             return (event, count)

@@ -11,7 +11,8 @@ final class Writer: Sendable {
     /// Where lines go.
     enum Destination: Sendable {
         case journal
-        case standardError
+        /// Readable lines to this descriptor.
+        case lines(Int32)
     }
 
     private struct State {
@@ -21,10 +22,24 @@ final class Writer: Sendable {
         var sleeping = false
         /// Whether the thread has taken lines that it has not written yet.
         var writing = false
+
+        /// When it is time to say how many lines were held back; nil where none were.
+        var reportDue: Duration?
+
+        /// Puts a line into the queue for each kind of which lines were held back, saying how many.
+        mutating func reportHeldBack() {
+            reportDue = nil
+            for (event, count) in limiter.takeHeldBack() {
+                queue.append(Writer.report(.linesHeldBack, [.count: String(count), .key: event.rawValue]))
+            }
+        }
     }
 
+    /// How long after the first line that was held back it is said how many there were.
+    private static let reportInterval = Duration.seconds(1)
+
     private let state: Mutex<State>
-    /// A socketpair with at most one byte in it, which wakes the thread.
+    /// A socketpair: a byte in it wakes the thread.
     private let sleeper: Int32
     private let waker: Int32
     private let destination: Destination
@@ -69,17 +84,23 @@ final class Writer: Sendable {
     /// Takes one line, unless too many of its kind came or there is no room; never waits for the log.
     func write(_ record: Record) {
         let wake = state.withLock { state in
-            if let event = record.event, !state.limiter.admit(event, at: Self.now()) {
-                // The first to be held back wakes the thread, which then reports the others in a second's time.
-                guard state.limiter.heldBack == 1 else { return false }
+            let now = Self.now()
+            if let event = record.event, !state.limiter.admit(event, at: now) {
+                // The first to be held back wakes the thread, so that it sleeps no longer than to the report.
+                guard state.reportDue == nil else { return false }
+                state.reportDue = now + Self.reportInterval
             } else {
                 state.queue.append(record)
             }
             defer { state.sleeping = false }
             return state.sleeping
         }
+        if wake { wakeUp() }
+    }
+
+    private func wakeUp() {
         // Safe: one byte of this frame. The pair never fills: only who finds the thread asleep writes.
-        if wake { _ = unsafe Glibc.write(waker, [1], 1) }
+        _ = unsafe Glibc.write(waker, [1], 1)
     }
 
     /// Waits until everything has been written, at most so long.
@@ -87,6 +108,12 @@ final class Writer: Sendable {
     @discardableResult
     func flush(within limit: Duration) -> Bool {
         let end = Self.now() + limit
+        let wake = state.withLock { state in
+            state.reportHeldBack()
+            defer { state.sleeping = false }
+            return state.sleeping
+        }
+        if wake { wakeUp() }
         while state.withLock({ !$0.queue.records.isEmpty || $0.writing }) {
             guard Self.now() < end else { return false }
             usleep(1000)
@@ -96,36 +123,29 @@ final class Writer: Sendable {
 
     private func run() -> Never {
         while true {
-            let (batch, dropped, held) = state.withLock { state in
+            let now = Self.now()
+            let (batch, dropped, due) = state.withLock { state in
+                if let due = state.reportDue, now >= due { state.reportHeldBack() }
                 let (records, dropped) = state.queue.takeAll()
                 state.writing = !records.isEmpty || dropped > 0
                 state.sleeping = !state.writing
-                return (records, dropped, state.limiter.heldBack > 0)
-            }
-            if batch.isEmpty, dropped == 0 {
-                sleep(forASecondAtMost: held)
-                if held { reportHeldBack() }
-                continue
+                return (records, dropped, state.reportDue)
             }
             for record in batch { emit(record) }
             if dropped > 0 { emit(Self.report(.linesDropped, [.count: String(dropped)])) }
+            if batch.isEmpty, dropped == 0 { sleep(atMost: due.map { $0 - now }) }
         }
     }
 
-    private func sleep(forASecondAtMost limited: Bool) {
+    /// Until there is something to write, or, where lines were held back, until it is time to say how many.
+    private func sleep(atMost limit: Duration?) {
         var descriptor = pollfd(fd: sleeper, events: Int16(POLLIN), revents: 0)
+        // Rounded up: a little early would be another turn for nothing.
+        let milliseconds = limit.map { Int32(clamping: Int64($0 / .milliseconds(1)) + 1) } ?? -1
         // Safe: one descriptor is passed and counted as one; one byte of this frame is read.
-        guard unsafe poll(&descriptor, 1, limited ? 1000 : -1) > 0 else { return }
+        guard unsafe poll(&descriptor, 1, milliseconds) > 0 else { return }
         var byte: UInt8 = 0
         _ = unsafe read(sleeper, &byte, 1)
-    }
-
-    /// Says how many lines were held back, a line for each kind.
-    private func reportHeldBack() {
-        let counts = state.withLock { $0.limiter.takeHeldBack() }
-        for (event, count) in counts {
-            emit(Self.report(.linesHeldBack, [.count: String(count), .key: event.rawValue]))
-        }
     }
 
     private static func report(_ event: Event, _ fields: KeyValuePairs<Field, String>) -> Record {
@@ -136,27 +156,30 @@ final class Writer: Sendable {
     }
 
     private func emit(_ record: Record) {
+        var descriptor = STDERR_FILENO
         switch destination {
         case .journal:
-            // Where the journal does not take it, standard error, which is the journal's stream, still may.
+            // Where the journal does not take it, standard error, which may be the journal's stream, still may.
             if JournalSocket.send(record.journalFields(always: always)) { return }
-            fallthrough
-        case .standardError:
-            put(record.line(worker: worker, time: Self.localTime(record.seconds, record.nanoseconds)))
+        case .lines(let given):
+            descriptor = given
         }
+        let time = Self.localTime(record.seconds, record.nanoseconds)
+        Self.put(record.line(worker: worker, time: time), descriptor)
     }
 
-    /// Writes the whole line, waiting where standard error does not take it.
-    private func put(_ line: String) {
+    /// Writes the whole line, waiting where the descriptor does not take it.
+    private static func put(_ line: String, _ descriptor: Int32) {
         var bytes = Array(line.utf8)[...]
         while !bytes.isEmpty {
             // Safe: the pointer and the count are those of the slice.
-            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 bytes = bytes.dropFirst(count)
             } else if errno == EAGAIN {
-                var descriptor = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-                unsafe poll(&descriptor, 1, -1)
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                // Safe: one descriptor is passed and counted as one.
+                unsafe poll(&waiting, 1, -1)
             } else if errno != EINTR {
                 return
             }
