@@ -24,3 +24,11 @@ ssize_t apus_send_packet(int socket, const void *bytes, size_t count, const int 
 // failed: EMSGSIZE for a packet longer than `capacity`, EMFILE where descriptors were lost because this process may
 // have no more. 0 at the end.
 ssize_t apus_receive_packet(int socket, void *bytes, size_t capacity, int *descriptors, int *descriptor_count);
+
+// Starts a program with `control` as its descriptor `control_number` and the supervisor's standard output and error;
+// standard input is empty. Returns its process id; -1 and errno where it could not be started.
+pid_t apus_spawn(const char *path, char *const argv[], int control, int control_number);
+
+// Sets what `ps` shows for this process: the whole command line, and as much as fits (15 bytes) as the thread's name.
+// To be called by the main thread while no other thread reads the environment.
+void apus_set_title(const char *title);
