@@ -55,7 +55,7 @@ let package = Package(
         // Mechanism: the event loop, the channels between workers, the memory that outlives a listener.
         module("EventLoop", ["CLinux"]),
         module("Channel", ["CLinux", "EventLoop", "Messages"]),
-        module("Arena", ["CArena", "CLinux"]),
+        module("Arena", ["CArena", "CLinux", "Messages"]),
         module("Metrics"),
         module("Systemd", ["CSystemd"]),
         module("Journal", ["CSystemd", "Systemd", logging]),
@@ -72,12 +72,13 @@ let package = Package(
                 "Arena", "Channel", "CLinux", "Connection", "EventLoop", "Journal", "Messages", "MQTT", "WebSocket",
             ]),
         module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT"]),
+        module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
 
         // Programs: thin mains.
         program("apusd", ["Supervisor", "Configuration", argumentParser]),
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
-        program("apusctl", ["Configuration", "Control", "EventLoop", "MQTT", "CLinux", argumentParser]),
+        program("apusctl", ["Operator"]),
 
         // C: system libraries, and the few lines that Swift can not write.
         .target(name: "CLinux"),
@@ -98,6 +99,7 @@ let package = Package(
         tests("Configuration"),
         tests("Journal"),
         tests("Control"),
+        tests("Operator", ["Control", "MQTT", argumentParser]),
         tests("Supervisor"),
         tests("Listener", ["Arena", "MQTT"]),
         tests("Router", ["Messages", "MQTT"]),

@@ -101,3 +101,6 @@ typedef struct {
 _Static_assert(sizeof(apus_slot_hot) == 64, "a slot's hot part is one cache line");
 _Static_assert(sizeof(apus_slot) == 192, "a slot is three cache lines");
 _Static_assert(sizeof(apus_arena_header) <= 4096, "the header is one page");
+
+// Keeps the compiler from moving stores over this point. Death is a cut in program order, so that is all it takes.
+static inline void apus_barrier(void) { __asm__ volatile("" ::: "memory"); }
