@@ -25,14 +25,17 @@ package struct Heartbeat: Sendable, Equatable {
         lastTurn = now
     }
 
+    /// How often `turn` wants to be called.
+    package static func beat(interval: UInt64, timeout: UInt64) -> UInt64 { max(10, min(interval, timeout / 4)) }
+
     /// What is due now.
     package mutating func turn(now: UInt64) -> Action {
         let elapsed = now > lastTurn ? now - lastTurn : 0
         lastTurn = max(now, lastTurn)
         if waiting {
-            // A supervisor that was stopped, or a machine that was frozen, has not waited for an answer: of a gap
-            // between two turns no more counts than the time in which there ought to have been one.
-            silence += min(elapsed, 2 * interval)
+            // A supervisor that was stopped, or a machine that was frozen, has not waited for an answer: of the time
+            // between two turns no more counts than there ought to be, and never the whole time-out.
+            silence += min(elapsed, 2 * interval, timeout / 2)
             return silence >= timeout ? .hung : .none
         }
         if let lastPing, now < lastPing + interval { return .none }
