@@ -89,3 +89,16 @@ extension Arena {
         return true
     }
 }
+
+extension Arena {
+    /// The router's stream position of ours.
+    @inlinable package var queueAcknowledged: UInt64 { head.queue_acknowledged }
+
+    /// Makes frames valid that were appended outside of a step or batch. Within one this would be too early.
+    @inlinable
+    package mutating func commitQueue() {
+        guard head.step_kind == UInt32(APUS_STEP_NONE), head.batch_phase == UInt32(APUS_BATCH_NONE) else { return }
+        head.queue_produced = queueTail
+        commitFrees()
+    }
+}

@@ -130,3 +130,30 @@ extension Arena {
         head.batch_phase = UInt32(APUS_BATCH_NONE)
     }
 }
+
+extension Arena {
+    /// The longest batch that the router may send.
+    package var largestBatch: Int { Int(head.batch_bytes / 2) }
+    /// Bytes of the scratch regions.
+    package var scratchBytes: Int { Int(head.raw_bytes) }
+
+    /// Keeps `plain` and, behind it, `raw` as the connection's leftover. `capacity` is what is expected to be needed.
+    /// - Returns: false when the arena is exhausted.
+    package mutating func keepInput(_ slot: Int, plain: RawSpan, raw: RawSpan, capacity: Int) -> Bool {
+        let count = plain.byteCount + raw.byteCount
+        if count == 0 {
+            clearInput(slot)
+            return true
+        }
+        guard let buffer = allocate(max(capacity, count)) else { return false }
+        var span = mutableBufferSpan(buffer.offset, count)
+        span.copy(plain, at: 0)
+        span.copy(raw, at: plain.byteCount)
+        freeAtCommit(inputBuffer(slot))
+        self[slot].input = buffer.unit
+        self[slot].input_class = buffer.sizeClass
+        self[slot].input_length = UInt32(plain.byteCount)
+        self[slot].raw_length = UInt32(raw.byteCount)
+        return true
+    }
+}

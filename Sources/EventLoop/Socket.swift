@@ -36,3 +36,9 @@ private func interpret(_ code: Int32) -> Transfer {
     default: .failed(code)
     }
 }
+
+/// Bytes that were given to a TCP socket and that its peer has not acknowledged (SIOCOUTQ).
+package func unacknowledgedBytes(_ descriptor: Int32) -> Int {
+    var count: Int32 = 0
+    return unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+}

@@ -42,7 +42,7 @@ package enum FrameType: UInt8, Sendable {
     case deliver = 0x33
     case suback = 0x34
     case unsuback = 0x35
-    case close = 0x36
+    case dismiss = 0x36
     case refusal = 0x37
 
     case hello = 0x41
@@ -58,7 +58,7 @@ package struct FrameError: Error, Equatable, CustomStringConvertible {
 }
 
 /// The eight bytes that open every frame.
-package struct FrameHeader: Equatable, Sendable {
+package struct FrameHead: Equatable, Sendable {
     /// Bytes of the header.
     @inlinable package static var byteCount: Int { 8 }
     /// No frame is longer: a PUBLISH of 256 MiB and its envelope.
@@ -78,7 +78,7 @@ package struct FrameHeader: Equatable, Sendable {
     /// Reads the header at `offset`; `nil` while fewer than eight bytes are there.
     @inlinable
     @inline(__always)
-    package static func read(_ bytes: RawSpan, at offset: Int) throws(FrameError) -> FrameHeader? {
+    package static func read(_ bytes: RawSpan, at offset: Int) throws(FrameError) -> FrameHead? {
         guard bytes.byteCount &- offset >= byteCount else { return nil }
         let word = bytes.load64(at: offset)
         let length = Int(truncatingIfNeeded: word & 0xFFFF_FFFF)
@@ -87,7 +87,7 @@ package struct FrameHeader: Equatable, Sendable {
             throw FrameError("unknown frame type")
         }
         guard length >= byteCount, length <= largestFrame else { throw FrameError("frame length out of range") }
-        return FrameHeader(length: length, type: type, flags: UInt8(truncatingIfNeeded: word >> 40))
+        return FrameHead(length: length, type: type, flags: UInt8(truncatingIfNeeded: word >> 40))
     }
 
     /// The header as one integer, to be stored at the frame's start.

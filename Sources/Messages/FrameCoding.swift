@@ -18,7 +18,7 @@ extension Frame {
 
     /// Decodes one whole frame, and refuses it if its fields do not end where it ends.
     package init(decoding frame: RawSpan) throws(FrameError) {
-        guard let header = try FrameHeader.read(frame, at: 0) else { throw FrameError("frame shorter than its header") }
+        guard let header = try FrameHead.read(frame, at: 0) else { throw FrameError("frame shorter than its header") }
         guard header.type == Self.type else { throw FrameError("another frame type than expected") }
         guard header.length == frame.byteCount else { throw FrameError("frame length differs from what arrived") }
         var reader = FrameReader(frame)
@@ -38,7 +38,7 @@ package struct FrameWriter {
     package init(_ type: FrameType, flags: UInt8 = 0) {
         bytes = []
         bytes.reserveCapacity(64)
-        integer(FrameHeader.word(length: 0, type: type, flags: flags))
+        integer(FrameHead.word(length: 0, type: type, flags: flags))
     }
 
     package mutating func integer<T: FixedWidthInteger>(_ value: T) {
@@ -78,7 +78,7 @@ package struct FrameReader: ~Escapable {
     @_lifetime(copy frame)
     package init(_ frame: RawSpan) {
         bytes = frame
-        position = FrameHeader.byteCount
+        position = FrameHead.byteCount
     }
 
     package mutating func integer<T: FixedWidthInteger>(_: T.Type = T.self) throws(FrameError) -> T {

@@ -48,3 +48,27 @@ extension MutableRawSpan {
         }
     }
 }
+
+extension RawSpan {
+    /// The same bytes as the codecs take them.
+    @inlinable @inline(__always)
+    package var octets: Span<UInt8> {
+        @_lifetime(copy self)
+        get {
+            // Every bit pattern is a valid octet, and no alignment is asked for.
+            unsafe _unsafeView(as: UInt8.self)
+        }
+    }
+}
+
+extension Span<UInt8> {
+    /// The same bytes as memory.
+    @inlinable @inline(__always)
+    package var raw: RawSpan {
+        @_lifetime(copy self)
+        get {
+            // Octets have no padding that could be uninitialized.
+            unsafe bytes
+        }
+    }
+}

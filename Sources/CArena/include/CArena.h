@@ -33,10 +33,10 @@ typedef struct {
     uint32_t output_end;   // behind the last
     uint8_t input_class;   // size classes of the two buffers
     uint8_t output_class;
-    uint8_t raw_length;    // bytes of an incomplete WebSocket frame header, which lie behind the plain ones
     uint8_t output_hint;   // class that the last output needed
+    uint8_t spare;
     uint32_t epoch;        // the batch that touched the slot last
-    uint32_t last_input;   // seconds of the loop's clock
+    uint32_t raw_length;   // bytes of WebSocket frames that are not taken apart, which lie behind the plain ones
 } apus_slot_hot;
 
 // The rest of a slot.
@@ -52,11 +52,16 @@ typedef struct {
     uint8_t client_id_class, alias_class;
     uint8_t close_reason;      // MQTT 5 reason code of the end
     uint8_t spare;
+    uint32_t last_input;       // seconds of the loop's clock at which the client last gave a sign of life
     uint32_t opened;           // seconds of the loop's clock at which the connection was accepted
     uint32_t last_ping;        // seconds at which the server last sent a WebSocket ping
     uint32_t maximum_packet_size; // what the client accepts; 0: anything
-    uint64_t websocket[3];     // MessageMachine, and the frame under way
-    uint8_t client_id[48];
+    uint64_t ws_machine;       // MessageMachine
+    uint64_t ws_remaining;     // payload bytes of the frame under way that have not come
+    uint32_t ws_key;           // its mask, turned to the next byte
+    uint8_t ws_text, ws_final; // it is part of a text message; it ends its message
+    uint16_t spare16;
+    uint8_t client_id[36];
 } apus_slot_cold;
 
 typedef struct {

@@ -212,8 +212,8 @@ package struct DisconnectedFrame: Frame, Equatable {
 
 /// The router ends a connection: taken over, kicked, not allowed. The listener tells the client and closes; it does not
 /// report the end back with a will, the router knows.
-package struct CloseFrame: Frame, Equatable {
-    package static let type = FrameType.close
+package struct DismissFrame: Frame, Equatable {
+    package static let type = FrameType.dismiss
     package var slot: UInt32
     package var generation: UInt32
     package var reasonCode: UInt8

@@ -10,7 +10,7 @@ package enum BatchFrame {
 
     @inlinable
     package static func write(to span: inout MutableRawSpan, length: Int, answers offset: UInt64) {
-        span.store(FrameHeader.word(length: byteCount, type: .batch), at: 0)
+        span.store(FrameHead.word(length: byteCount, type: .batch), at: 0)
         span.store(UInt64(truncatingIfNeeded: length), at: 8)
         span.store(offset, at: 16)
     }
@@ -18,13 +18,13 @@ package enum BatchFrame {
     /// Reads the batch header at `offset`; nil while it is not whole.
     @inlinable
     package static func read(_ bytes: RawSpan, at offset: Int) throws(FrameError) -> (length: Int, answers: UInt64)? {
-        guard let header = try FrameHeader.read(bytes, at: offset) else { return nil }
+        guard let header = try FrameHead.read(bytes, at: offset) else { return nil }
         guard header.type == .batch, header.length == byteCount else {
             throw FrameError("a frame outside of a batch")
         }
         guard bytes.byteCount &- offset >= byteCount else { return nil }
         let length = bytes.load64(at: offset &+ 8)
-        guard length <= UInt64(FrameHeader.largestFrame) else { throw FrameError("batch length out of range") }
+        guard length <= UInt64(FrameHead.largestFrame) else { throw FrameError("batch length out of range") }
         return (Int(length), bytes.load64(at: offset &+ 16))
     }
 }

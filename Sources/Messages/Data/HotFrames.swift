@@ -30,7 +30,7 @@ package struct PublishFrame {
         topicLength: Int, payloadLength: Int, propertiesLength: Int
     ) {
         let length = headByteCount &+ topicLength &+ payloadLength &+ propertiesLength
-        span.store(FrameHeader.word(length: length, type: .publish, flags: flags), at: 0)
+        span.store(FrameHead.word(length: length, type: .publish, flags: flags), at: 0)
         span.store(
             UInt64(slot) | UInt64(packetIdentifier) << 32 | UInt64(truncatingIfNeeded: topicLength) << 48, at: 8)
         span.store(UInt64(truncatingIfNeeded: propertiesLength) | UInt64(generation) << 32, at: 16)
@@ -38,7 +38,7 @@ package struct PublishFrame {
 
     /// Reads the head of the frame that begins at `offset` and has `header`.
     @inlinable @inline(__always)
-    package init(_ bytes: RawSpan, at offset: Int, _ header: FrameHeader) throws(FrameError) {
+    package init(_ bytes: RawSpan, at offset: Int, _ header: FrameHead) throws(FrameError) {
         guard header.length >= Self.headByteCount else { throw FrameError("PUBLISH frame shorter than its head") }
         let first = bytes.load64(at: offset &+ 8)
         let second = bytes.load64(at: offset &+ 16)
@@ -83,7 +83,7 @@ package struct DeliverFrame {
     ) {
         let messageLength = topicLength &+ payloadLength &+ propertiesLength
         let length = byteCount(messageLength: messageLength, recipientCount: recipientCount)
-        span.store(FrameHeader.word(length: length, type: .deliver), at: 0)
+        span.store(FrameHead.word(length: length, type: .deliver), at: 0)
         span.store(
             UInt64(truncatingIfNeeded: recipientCount) | UInt64(truncatingIfNeeded: topicLength) << 32, at: 8)
         span.store(
@@ -91,7 +91,7 @@ package struct DeliverFrame {
     }
 
     @inlinable @inline(__always)
-    package init(_ bytes: RawSpan, at offset: Int, _ header: FrameHeader) throws(FrameError) {
+    package init(_ bytes: RawSpan, at offset: Int, _ header: FrameHead) throws(FrameError) {
         guard header.length >= Self.headByteCount else { throw FrameError("Deliver frame shorter than its head") }
         let first = bytes.load64(at: offset &+ 8)
         let second = bytes.load64(at: offset &+ 16)
