@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -64,4 +65,44 @@ ssize_t apus_receive_packet(int socket, void *bytes, size_t capacity, int *descr
         return -1;
     }
     return received;
+}
+
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_storage room;
+} address;
+
+static int decode(const address *from, uint64_t *high, uint64_t *low, uint16_t *port) {
+    if (from->any.sa_family == AF_INET) {
+        *high = 0;
+        *low = 0xFFFF00000000ull | ntohl(from->v4.sin_addr.s_addr);
+        *port = ntohs(from->v4.sin_port);
+        return 0;
+    }
+    if (from->any.sa_family != AF_INET6) return -1;
+    memcpy(high, from->v6.sin6_addr.s6_addr, 8);
+    memcpy(low, from->v6.sin6_addr.s6_addr + 8, 8);
+    *high = be64toh(*high);
+    *low = be64toh(*low);
+    *port = ntohs(from->v6.sin6_port);
+    return 0;
+}
+
+int apus_accept(int socket, uint64_t *high, uint64_t *low, uint16_t *port) {
+    address peer;
+    socklen_t size = sizeof peer;
+    int connection = accept4(socket, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (connection >= 0 && decode(&peer, high, low, port) != 0) *high = *low = *port = 0;
+    return connection;
+}
+
+int apus_bound_address(int socket, uint64_t *high, uint64_t *low, uint16_t *port) {
+    address own;
+    socklen_t size = sizeof own;
+    if (getsockname(socket, &own.any, &size) != 0) return -1;
+    if (decode(&own, high, low, port) == 0) return 0;
+    errno = EAFNOSUPPORT;
+    return -1;
 }
