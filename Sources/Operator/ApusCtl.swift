@@ -10,14 +10,15 @@ package struct ApusCtl: ParsableCommand {
         commandName: "apusctl",
         abstract: "Operate the Apus MQTT broker, and try it out.",
         discussion: """
-            status, clients, kick and reload talk to the running broker over its control socket. It is looked for in \
-            the folder that --socket or --config names, else in $RUNTIME_DIRECTORY, /run/apus, $XDG_RUNTIME_DIR/apus \
-            and ./run/runtime. pub, sub and bench are MQTT clients and need no more than the broker's port.
+            status, clients, kick and reload talk to the running broker over its control socket: the one that --socket \
+            names, or that of the broker that --config configures, or the first that answers in $RUNTIME_DIRECTORY, \
+            /run/apus, $XDG_RUNTIME_DIR/apus, the folder run of the state folder, and ./run/runtime. pub, sub and \
+            bench are MQTT clients and need no more than the broker's port.
 
             Exit status: \
             \(Failure.Status.allCases.map { "\($0.rawValue) \($0.meaning)" }.joined(separator: "; ")).
             """,
-        subcommands: [Status.self, Clients.self, Kick.self, Reload.self])
+        subcommands: [Status.self, Clients.self, Kick.self, Reload.self, Pub.self, Sub.self, Bench.self])
 
     @OptionGroup var options: GlobalOptions
 

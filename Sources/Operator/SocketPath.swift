@@ -1,24 +1,26 @@
 // Where the running broker's control socket is. Policy: what the user names is taken as it is; else the usual places
 // are tried in turn, and the first where a broker answers is taken.
 
+import Configuration
 package import Control
 import Glibc
 
 /// The places to look at, in order; never empty.
-///
-/// - Parameter configured: gives the run-time folder that a configuration file leads to.
 package func socketCandidates(
-    socket: String?, config: String?, environment: [String: String],
-    configured: (String) throws(Failure) -> String
+    socket: String?, config: String?, environment: [String: String]
 ) throws(Failure) -> [String] {
     if let socket { return [socket] }
-    if let config { return ["\(try configured(config))/\(controlSocketName)"] }
-    // systemd separates several folders by colons.
-    var folders = (environment["RUNTIME_DIRECTORY"] ?? "").split(separator: ":").map(String.init)
-    folders.append("/run/apus")
-    if let session = environment["XDG_RUNTIME_DIR"], !session.isEmpty { folders.append("\(session)/apus") }
-    // Where `make run` keeps it.
-    folders.append("run/runtime")
+    var folders: [String]
+    if let config {
+        do {
+            folders = [try Configuration.load(path: config, environment: environment).runtimeDirectory]
+        } catch {
+            throw Failure(.configuration, error.problems.map { escaped($0.description) }.joined(separator: "\n"))
+        }
+    } else {
+        // The last is where `make run` keeps it.
+        folders = Configuration.runtimeDirectories(environment: environment) + ["run/runtime"]
+    }
     return folders.map { "\($0)/\(controlSocketName)" }
 }
 

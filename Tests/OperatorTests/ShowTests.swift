@@ -91,9 +91,9 @@ private let plain = Style(isColoured: false)
             describe(report, counters: true, plain) == """
                 Apus 0.1.0 is ready: up 1 h 1 min, 1 connection, process 100
 
-                WORKER         PID  GENERATION  STATE    UP        RESTARTS  CONNECTIONS
+                WORKER         PID  GENERATION  STATE    UP         RESTARTS  CONNECTIONS
                 router         101           1  ready    1 h 1 min         0            0
-                listener mqtt    -           3  waiting  -                2            1
+                listener mqtt    -           3  waiting  -                 2            1
 
                 LISTENER  PROTOCOL  ADDRESS    CONNECTIONS  WORKERS
                 mqtt      mqtt      [::]:1883            1        1

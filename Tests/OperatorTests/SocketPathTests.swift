@@ -1,30 +1,40 @@
+import Foundation
 import Operator
 import Testing
 
 @Suite struct SocketPathTests {
-    private func candidates(
-        socket: String? = nil, config: String? = nil, _ environment: [String: String] = [:]
-    ) throws -> [String] {
-        try socketCandidates(socket: socket, config: config, environment: environment) {
-            file throws(Failure) in
-            if file == "bad.toml" { throw Failure(.configuration, "bad") }
-            return "/folder/of/\(file)"
+    private let environment = [
+        "RUNTIME_DIRECTORY": "/run/a", "XDG_RUNTIME_DIR": "/run/user/1", "STATE_DIRECTORY": "/state",
+    ]
+
+    @Test func whatIsNamedIsTaken() throws {
+        #expect(try socketCandidates(socket: "/s", config: "c.toml", environment: environment) == ["/s"])
+    }
+
+    @Test func theFolderOfAConfigurationFile() throws {
+        let file = "/tmp/apus-operator-\(getpid()).toml"
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try "runtime_dir = \"/folder\"\n".write(toFile: file, atomically: false, encoding: .utf8)
+        #expect(
+            try socketCandidates(socket: nil, config: file, environment: environment) == ["/folder/control.sock"])
+
+        try "nonsense = 1\n".write(toFile: file, atomically: false, encoding: .utf8)
+        do throws(Failure) {
+            _ = try socketCandidates(socket: nil, config: file, environment: environment)
+            Issue.record("was accepted")
+        } catch {
+            #expect(error.status == .configuration)
+            #expect(error.text.contains("\(file):1: nonsense"), "\(error.text)")
         }
     }
 
-    @Test func whatIsNamedIsTaken() throws {
-        let environment = ["RUNTIME_DIRECTORY": "/run/a", "XDG_RUNTIME_DIR": "/run/user/1"]
-        #expect(try candidates(socket: "/s", config: "c.toml", environment) == ["/s"])
-        #expect(try candidates(config: "c.toml", environment) == ["/folder/of/c.toml/control.sock"])
-        #expect(throws: Failure(.configuration, "bad")) { try candidates(config: "bad.toml") }
-    }
-
     @Test func theUsualPlaces() throws {
-        #expect(try candidates() == ["/run/apus/control.sock", "run/runtime/control.sock"])
+        let candidates = try socketCandidates(socket: nil, config: nil, environment: environment)
+        #expect(candidates.first == "/run/a/control.sock")
+        #expect(candidates.last == "run/runtime/control.sock")
         #expect(
-            try candidates(["RUNTIME_DIRECTORY": "/run/a:/run/b", "XDG_RUNTIME_DIR": "/run/user/1"]) == [
-                "/run/a/control.sock", "/run/b/control.sock", "/run/apus/control.sock",
-                "/run/user/1/apus/control.sock", "run/runtime/control.sock",
+            Set(candidates.dropFirst().dropLast()) == [
+                "/run/apus/control.sock", "/run/user/1/apus/control.sock", "/state/run/control.sock",
             ])
     }
 

@@ -6,6 +6,7 @@ import Glibc
 /// A connected TCP socket.
 final class TCPSocket {
     let descriptor: Int32
+    private var chunk = [UInt8](repeating: 0, count: 65536)
 
     /// Resolves the host and connects to the first of its addresses that answers.
     init(host: String, port: UInt16, until deadline: ContinuousClock.Instant) throws(Failure) {
@@ -69,7 +70,6 @@ final class TCPSocket {
 
     /// Reads what is there and appends it to `buffer`, 64 KiB at most.
     func read(into buffer: inout [UInt8]) -> Outcome {
-        var chunk = [UInt8](repeating: 0, count: 65536)
         let count = unsafe chunk.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
         if count > 0 {
             buffer += chunk[..<count]

@@ -1,7 +1,6 @@
 // What the commands that talk to the supervisor have in common.
 
 import ArgumentParser
-import Configuration
 import Control
 import FoundationEssentials
 
@@ -15,12 +14,11 @@ extension ControlCommand {
     var allOptions: GlobalOptions { options.over(parent.options) }
 
     func connect() throws(Failure) -> ControlClient {
-        let environment = ProcessInfo.processInfo.environment
         let options = allOptions
         return try Operator.connect(
-            toFirstOf: socketCandidates(socket: options.socket, config: options.config, environment: environment) {
-                file throws(Failure) in try runtimeFolder(configuredIn: file, environment: environment)
-            })
+            toFirstOf: socketCandidates(
+                socket: options.socket, config: options.config,
+                environment: ProcessInfo.processInfo.environment))
     }
 
     /// How to show tables here.
