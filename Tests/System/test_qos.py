@@ -42,20 +42,14 @@ def test_qos_2_by_hand(wire):
     topic = unique("exactly")
     publisher, subscriber = wire("", w.V311), wire("", w.V311)
     subscriber.subscribe(topic, qos=2)
-    first = w.publish(topic, "once", 2, packet_id=7)
-    again = bytes([first[0] | 8]) + first[1:]
-    publisher.send(first, again)
-    assert publisher.expect(w.PUBREC).body == w.u16(7)
-    assert publisher.expect(w.PUBREC).body == w.u16(7)
-    publisher.send(w.packet(0x62, w.u16(7)))
-    assert publisher.expect(w.PUBCOMP).body == w.u16(7)
-    # The identifier is free again: this is another message.
-    publisher.send(w.publish(topic, "twice", 2, packet_id=7))
-    publisher.expect(w.PUBREC)
-    publisher.send(w.packet(0x62, w.u16(7)))
-    publisher.expect(w.PUBCOMP)
+    for payload in (b"once", b"twice"):  # the same identifier both times: it is free again after PUBCOMP
+        first = w.publish(topic, payload, 2, packet_id=7)
+        publisher.send(first, bytes([first[0] | 8]) + first[1:])
+        assert publisher.expect(w.PUBREC).body == w.u16(7)
+        assert publisher.expect(w.PUBREC).body == w.u16(7)
+        publisher.send(w.packet(0x62, w.u16(7)))
+        assert publisher.expect(w.PUBCOMP).body == w.u16(7)
 
-    for payload in (b"once", b"twice"):
         message = subscriber.expect(w.PUBLISH)
         assert message.qos == 2 and message.publish()[2] == payload
         packet_id = w.u16(message.publish()[1])
