@@ -59,8 +59,8 @@ class Paho:
         self.client.on_message = lambda client, data, message: self.messages.put(message)
         self.client.on_connect = lambda client, data, flags, reason, props: self._connected.put((flags, reason, props))
         self.client.on_disconnect = lambda client, data, flags, reason, props: self._disconnected.put(reason)
-        for event in ("on_subscribe", "on_unsubscribe"):
-            setattr(self.client, event, lambda client, data, mid, reasons, props: self._acknowledged.put((mid, reasons)))
+        self.client.on_subscribe = self.client.on_unsubscribe = (
+            lambda client, data, mid, reasons, props: self._acknowledged.put((mid, reasons)))
         arguments = {"clean_start": clean, "properties": properties} if five else {}
         self.client.connect("127.0.0.1", port, keep_alive, **arguments)
         self.client.loop_start()

@@ -99,8 +99,9 @@ def test_unknown_keys_are_no_error(json_client):
     page.expect(topic, "x")
 
 
-@pytest.mark.parametrize("payload", ["", "plain", 'quote " slash \\ / tab \t', "\u0000\u0001\u001f\u007f", "\u2028ü☃𝄞",
-                                     "x" * 70_000, '{"Action":"publish"}'])
+@pytest.mark.parametrize("payload", [
+    "", "plain", 'quote " slash \\ / tab \t', "\u0000\u0001\u001f\u007f", "\u2028ü☃𝄞", "x" * 70_000,
+    '{"Action":"publish"}'])
 def test_payloads(json_client, payload):
     page, topic = json_client(), unique("payload")
     page.subscribe(topic)
