@@ -154,13 +154,14 @@ class Broker:
 
     listeners, limits, supervisor, auth, log: tables of the configuration; top: keys above the tables.
     prefix: a command that execs its arguments (prlimit …); environment: added to the broker's.
+    folder: one that an earlier broker left behind; ready: whether to wait for READY=1.
     """
 
     running = []
 
     def __init__(self, listeners=(MQTT, WEB), limits=None, supervisor=None, auth=None, log=None, top=None, prefix=(),
-                 environment=None, pass_fds=(), ready=True):
-        self.folder = Path(tempfile.mkdtemp(prefix="apus-"))
+                 environment=None, pass_fds=(), folder=None, ready=True):
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="apus-"))
         self.config = self.folder / "apus.toml"
         self.control = self.folder / "run" / "control.sock"
         self.log = Lines()
@@ -283,6 +284,13 @@ class Broker:
         finally:
             self.discard()
 
+    def take_folder(self):
+        """Removes what is left of a broker that is dead, but for its folder, which is the caller's now."""
+        folder, self.folder = self.folder, None
+        self.discard()
+        (folder / "notify").unlink()
+        return folder
+
     def discard(self):
         """Ends and removes whatever is still there, in any state. Does nothing the second time."""
         if self not in Broker.running:
@@ -295,7 +303,8 @@ class Broker:
                 pass
         self.process.wait()
         self.notify.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self

@@ -3,16 +3,19 @@
 Each raises TimeoutError where what it waits for does not come. None of them sleeps.
 """
 
+import contextlib
 import json
 import os
 import queue
 import shutil
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as websocket
 
 from broker import Lines
@@ -56,8 +59,8 @@ class Paho:
         self.client.on_message = lambda client, data, message: self.messages.put(message)
         self.client.on_connect = lambda client, data, flags, reason, props: self._connected.put((flags, reason, props))
         self.client.on_disconnect = lambda client, data, flags, reason, props: self._disconnected.put(reason)
-        for event in ("on_subscribe", "on_unsubscribe"):
-            setattr(self.client, event, lambda client, data, mid, reasons, props: self._acknowledged.put((mid, reasons)))
+        self.client.on_subscribe = self.client.on_unsubscribe = (
+            lambda client, data, mid, reasons, props: self._acknowledged.put((mid, reasons)))
         arguments = {"clean_start": clean, "properties": properties} if five else {}
         self.client.connect("127.0.0.1", port, keep_alive, **arguments)
         self.client.loop_start()
@@ -136,7 +139,8 @@ class JSON:
 
     def __init__(self, port, **options):
         options = {"ping_interval": None, "compression": None, "max_size": None, "proxy": None, **options}
-        self.socket = websocket(f"ws://127.0.0.1:{port}/", **options)
+        self._connection = contextlib.ExitStack()
+        self.socket = self._connection.enter_context(websocket(f"ws://127.0.0.1:{port}/", **options))
 
     def send(self, Action=None, **fields):
         self.send_text(json.dumps({"Action": Action, **fields}))
@@ -166,8 +170,17 @@ class JSON:
         assert (message.get("Topic"), message.get("Payload")) == (topic, payload), message
         return message
 
+    def wait_closed(self, timeout=10.0):
+        """Reads to the end of the connection and returns its close code; TimeoutError where it stays open."""
+        deadline = time.monotonic() + timeout
+        try:
+            while True:
+                self.socket.recv(max(0.001, deadline - time.monotonic()))
+        except ConnectionClosed:
+            return self.socket.close_code
+
     def close(self):
-        self.socket.close()
+        self._connection.close()
 
     def __enter__(self):
         return self

@@ -110,12 +110,14 @@ class Wire:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.timeout = timeout
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         self.version = V311
         self._received = bytearray()
 
     def send(self, *data):
+        self.socket.settimeout(self.timeout)
         self.socket.sendall(b"".join(data))
 
     def _take(self):
@@ -128,8 +130,7 @@ class Wire:
         return Packet(first >> 4, first & 15, body)
 
     def read(self, timeout=None):
-        if timeout is not None:
-            self.socket.settimeout(timeout)
+        self.socket.settimeout(self.timeout if timeout is None else timeout)
         while not (found := self._take()):
             try:
                 data = self.socket.recv(1 << 18)
