@@ -55,7 +55,7 @@ let package = Package(
         // Mechanism: the event loop, the channels between workers, the memory that outlives a listener.
         module("EventLoop", ["CLinux"]),
         module("Channel", ["CLinux", "EventLoop", "Messages"]),
-        module("Arena", ["CArena", "CLinux"]),
+        module("Arena", ["CArena", "CLinux", "Messages"]),
         module("Metrics"),
         module("Systemd", ["CSystemd"]),
         module("Journal", ["CSystemd", "Systemd", logging]),
@@ -65,7 +65,10 @@ let package = Package(
         // Roles: what each process does.
         module(
             "Supervisor",
-            ["Arena", "Channel", "CLinux", "Configuration", "Control", "EventLoop", "Journal", "Messages", "Systemd"]),
+            [
+                "Arena", "Channel", "CLinux", "Configuration", "Control", "EventLoop", "Journal", "Messages", "Systemd",
+                logging,
+            ]),
         module(
             "Listener",
             [
@@ -75,7 +78,7 @@ let package = Package(
         module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
 
         // Programs: thin mains.
-        program("apusd", ["Supervisor", "Configuration", argumentParser]),
+        program("apusd", ["Supervisor", "Configuration", "Journal", argumentParser]),
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
         program("apusctl", ["Operator"]),
