@@ -2,11 +2,11 @@
 // message above QoS 0. `Acknowledgement` is the packet with storage of its own.
 
 /// What an acknowledgement says.
-package struct AckHeader: Sendable, Equatable {
+@usableFromInline package struct AckHeader: Sendable, Equatable {
     /// 1...65535.
-    package let packetIdentifier: UInt16
+    @usableFromInline package let packetIdentifier: UInt16
     /// Success where the packet does not say.
-    package let reason: ReasonCode
+    @usableFromInline package let reason: ReasonCode
 
     /// Reads the acknowledgement at `offset`, all of which must be there, and whose fixed header is `header`. A reason
     /// and properties (v5) are checked; the properties are not kept.

@@ -7,7 +7,8 @@ package struct Connect: Sendable, Equatable {
     package var cleanStart: Bool
     /// Seconds; 0: off.
     package var keepAlive: UInt16
-    /// Empty where the server is to choose; never in 3.1.
+    /// Empty where the server is to choose; never in 3.1. Compare its UTF-8: to Swift's `==` composed and decomposed
+    /// characters are the same, to MQTT they are not.
     package var clientIdentifier: String
     package var will: Will?
     package var username: String?

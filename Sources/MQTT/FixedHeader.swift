@@ -2,14 +2,14 @@
 // packets.
 
 /// The type, flags and length of a packet.
-package struct FixedHeader: Sendable, Equatable {
-    package let type: PacketType
+@usableFromInline package struct FixedHeader: Sendable, Equatable {
+    @usableFromInline package let type: PacketType
     /// The lower half of the first byte, 0...15.
-    package let flags: UInt8
+    @usableFromInline package let flags: UInt8
     /// Bytes of the fixed header itself, 2...5.
-    package let headerLength: Int
+    @usableFromInline package let headerLength: Int
     /// Bytes behind the fixed header, 0...268,435,455.
-    package let remainingLength: Int
+    @usableFromInline package let remainingLength: Int
 
     /// Bytes of the whole packet.
     @inlinable @inline(__always)

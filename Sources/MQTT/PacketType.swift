@@ -1,7 +1,7 @@
 // The kinds of control packet, and the flags that each must carry.
 
 /// The type of a control packet: the upper half of its first byte (MQTT 5 §2.1.2).
-package enum PacketType: UInt8, Sendable, CaseIterable {
+@usableFromInline package enum PacketType: UInt8, Sendable, CaseIterable {
     case connect = 1
     case connack, publish, puback, pubrec, pubrel, pubcomp
     case subscribe, suback, unsubscribe, unsuback
@@ -50,7 +50,7 @@ package enum PacketType: UInt8, Sendable, CaseIterable {
 
 extension PacketType: CustomStringConvertible {
     /// The name that the specification writes, in capitals.
-    package var description: String {
+    @usableFromInline package var description: String {
         switch self {
         case .connect: "CONNECT"
         case .connack: "CONNACK"

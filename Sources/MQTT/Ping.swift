@@ -1,7 +1,7 @@
 // PINGREQ and PINGRESP (MQTT 5 §3.12, §3.13): a fixed header and nothing else.
 
 /// The two packets that only say "I am here".
-package enum Ping {
+@usableFromInline package enum Ping {
     /// Passes if the PINGREQ or PINGRESP with this header is complete with it.
     @inlinable @inline(__always)
     package static func check(_ header: FixedHeader) throws(ProtocolError) {

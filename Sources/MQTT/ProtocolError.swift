@@ -2,16 +2,16 @@
 // reason, the worker lives on (MQTT 5 §4.13).
 
 /// A packet that its specification does not allow.
-package struct ProtocolError: Error, Sendable {
+@usableFromInline package struct ProtocolError: Error, Sendable {
     /// What a v5 peer is told, in CONNACK or DISCONNECT.
-    package let reason: ReasonCode
+    @usableFromInline package let reason: ReasonCode
     /// What is wrong with the packet, in words for the log.
-    package let what: StaticString
+    @usableFromInline package let what: StaticString
     /// The clause that forbids it, for example "MQTT-3.3.1-4"; MQTT 5's number where no version is named.
-    package let clause: StaticString
+    @usableFromInline package let clause: StaticString
 
     // Never inlined: throwing is rare, and the hot decoders that call this should stay small.
-    @inline(never)
+    @usableFromInline @inline(never)
     package init(reason: ReasonCode, what: StaticString, clause: StaticString) {
         self.reason = reason
         self.what = what
@@ -32,5 +32,5 @@ package struct ProtocolError: Error, Sendable {
 }
 
 extension ProtocolError: CustomStringConvertible {
-    package var description: String { "\(what) [\(clause)]" }
+    @usableFromInline package var description: String { "\(what) [\(clause)]" }
 }

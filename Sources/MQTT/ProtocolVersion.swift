@@ -1,7 +1,7 @@
 // The versions of MQTT that Apus speaks. Everyone who decodes or encodes a packet names one.
 
 /// A version of MQTT; the raw value is the protocol level in CONNECT.
-package enum ProtocolVersion: UInt8, Sendable, CaseIterable {
+@usableFromInline package enum ProtocolVersion: UInt8, Sendable, CaseIterable {
     /// MQTT 3.1 ("MQIsdp").
     // swift-format-ignore: AlwaysUseLowerCamelCase
     case v3_1 = 3
@@ -17,7 +17,7 @@ package enum ProtocolVersion: UInt8, Sendable, CaseIterable {
 }
 
 /// Who sent a packet: some fields are allowed in one direction only.
-package enum Sender: UInt8, Sendable, CaseIterable {
+@usableFromInline package enum Sender: UInt8, Sendable, CaseIterable {
     case client
     case server
 }

@@ -2,19 +2,19 @@
 // router, copies nothing. `Publish` is the packet with storage of its own.
 
 /// Where the parts of a PUBLISH are; all ranges are of the bytes it was read from.
-package struct PublishHeader: Sendable, Equatable {
-    package let qos: QoS
-    package let retain: Bool
-    package let duplicate: Bool
+@usableFromInline package struct PublishHeader: Sendable, Equatable {
+    @usableFromInline package let qos: QoS
+    @usableFromInline package let retain: Bool
+    @usableFromInline package let duplicate: Bool
     /// 0 at QoS 0, else 1...65535.
-    package let packetIdentifier: UInt16
+    @usableFromInline package let packetIdentifier: UInt16
     /// The topic name; empty where an alias stands for it.
-    package let topic: Range<Int>
+    @usableFromInline package let topic: Range<Int>
     /// The encoded properties, checked, without their length; empty before v5.
-    package let properties: Range<Int>
-    package let payload: Range<Int>
+    @usableFromInline package let properties: Range<Int>
+    @usableFromInline package let payload: Range<Int>
     /// 1...65535; 0: none. Limits are the caller's.
-    package let topicAlias: UInt16
+    @usableFromInline package let topicAlias: UInt16
     /// Where the alias property starts, 0: nowhere.
     @usableFromInline let aliasOffset: Int
 

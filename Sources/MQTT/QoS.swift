@@ -1,7 +1,7 @@
 // Quality of service, as in the flags of PUBLISH, in subscription options and in CONNECT's will flags.
 
 /// How often a message arrives: at most once, at least once or exactly once (MQTT 5 §4.3).
-package enum QoS: UInt8, Sendable, CaseIterable, Comparable {
+@usableFromInline package enum QoS: UInt8, Sendable, CaseIterable, Comparable {
     case atMostOnce = 0
     case atLeastOnce
     case exactlyOnce

@@ -2,8 +2,8 @@
 // `ReasonCode+Packets.swift` says which packets may carry which, `ReasonCode+Connack.swift` what 3.1.1 calls them.
 
 /// Why, in one byte. Below 0x80 all went well. A structure, since 0x00 has several names.
-package struct ReasonCode: RawRepresentable, Sendable, Hashable {
-    package let rawValue: UInt8
+@usableFromInline package struct ReasonCode: RawRepresentable, Sendable, Hashable {
+    @usableFromInline package let rawValue: UInt8
 
     @inlinable @inline(__always)
     package init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -65,7 +65,7 @@ extension ReasonCode {
 
 extension ReasonCode: CustomStringConvertible {
     /// The specification's words in lower case, for logs; a number for codes that it does not define.
-    package var description: String {
+    @usableFromInline package var description: String {
         switch self {
         case .success: "success"
         case .grantedQoS1: "granted QoS 1"

@@ -2,7 +2,7 @@
 // delivery.
 
 /// When retained messages are sent to a subscription.
-package enum RetainHandling: UInt8, Sendable, CaseIterable {
+@usableFromInline package enum RetainHandling: UInt8, Sendable, CaseIterable {
     /// Whenever it is made, the only way before v5.
     case always = 0
     /// Where it did not exist before.
@@ -11,15 +11,15 @@ package enum RetainHandling: UInt8, Sendable, CaseIterable {
 }
 
 /// How a subscription receives. As one byte: its `rawValue`.
-package struct SubscriptionOptions: RawRepresentable, Sendable, Hashable {
+@usableFromInline package struct SubscriptionOptions: RawRepresentable, Sendable, Hashable {
     /// The greatest QoS to deliver with.
-    package var qos: QoS
+    @usableFromInline package var qos: QoS
     /// Whether messages of the same client are left out. v5 only.
-    package var noLocal: Bool
+    @usableFromInline package var noLocal: Bool
     /// Whether deliveries keep the publisher's retain flag. v5 only.
-    package var retainAsPublished: Bool
+    @usableFromInline package var retainAsPublished: Bool
     /// v5 only.
-    package var retainHandling: RetainHandling
+    @usableFromInline package var retainHandling: RetainHandling
 
     @inlinable
     package init(
@@ -32,7 +32,7 @@ package struct SubscriptionOptions: RawRepresentable, Sendable, Hashable {
     }
 
     /// Nil for QoS 3, retain handling 3 and reserved bits.
-    package init?(rawValue: UInt8) {
+    @usableFromInline package init?(rawValue: UInt8) {
         guard rawValue < 0x40, let qos = QoS(rawValue: rawValue & 0b11),
             let retainHandling = RetainHandling(rawValue: rawValue >> 4)
         else { return nil }
@@ -41,7 +41,7 @@ package struct SubscriptionOptions: RawRepresentable, Sendable, Hashable {
             retainHandling: retainHandling)
     }
 
-    package var rawValue: UInt8 {
+    @usableFromInline package var rawValue: UInt8 {
         qos.rawValue | (noLocal ? 0b100 : 0) | (retainAsPublished ? 0b1000 : 0) | retainHandling.rawValue << 4
     }
 

@@ -1,7 +1,7 @@
 // Checks topic names (MQTT 5 §4.7). Called for every PUBLISH, for wills and response topics.
 
 /// The rules for the topic of a message.
-package enum TopicName {
+@usableFromInline package enum TopicName {
     /// Passes if `bytes` are a topic name: valid UTF-8, without wildcards, not empty. One pass over ASCII.
     @inlinable @inline(__always)
     package static func check(_ bytes: Span<UInt8>) throws(ProtocolError) {

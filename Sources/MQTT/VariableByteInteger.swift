@@ -2,7 +2,7 @@
 // identifiers. Called for every packet that is read or written.
 
 /// Seven bits a byte, the lowest first, the top bit set on all but the last; at most four bytes.
-package enum VariableByteInteger {
+@usableFromInline package enum VariableByteInteger {
     /// The greatest value that four bytes hold.
     @inlinable @inline(__always)
     package static var maximum: Int { 268_435_455 }
