@@ -55,7 +55,7 @@ let package = Package(
         // Mechanism: the event loop, the channels between workers, the memory that outlives a listener.
         module("EventLoop", ["CLinux"]),
         module("Channel", ["CLinux", "EventLoop", "Messages"]),
-        module("Arena", ["CArena", "CLinux"]),
+        module("Arena", ["CArena", "CLinux", "Messages"]),
         module("Metrics"),
         module("Systemd", ["CSystemd"]),
         module("Journal", ["CSystemd", "Systemd", logging]),
@@ -65,19 +65,23 @@ let package = Package(
         // Roles: what each process does.
         module(
             "Supervisor",
-            ["Arena", "Channel", "CLinux", "Configuration", "Control", "EventLoop", "Journal", "Messages", "Systemd"]),
+            [
+                "Arena", "Channel", "CLinux", "Configuration", "Control", "EventLoop", "Journal", "Messages", "Systemd",
+                logging,
+            ]),
         module(
             "Listener",
             [
                 "Arena", "Channel", "CLinux", "Connection", "EventLoop", "Journal", "Messages", "MQTT", "WebSocket",
             ]),
         module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT"]),
+        module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
 
         // Programs: thin mains.
-        program("apusd", ["Supervisor", "Configuration", argumentParser]),
+        program("apusd", ["Supervisor", "Configuration", "Journal", argumentParser]),
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
-        program("apusctl", ["Configuration", "Control", "EventLoop", "MQTT", "CLinux", argumentParser]),
+        program("apusctl", ["Operator"]),
 
         // C: system libraries, and the few lines that Swift can not write.
         .target(name: "CLinux"),
@@ -98,6 +102,7 @@ let package = Package(
         tests("Configuration"),
         tests("Journal"),
         tests("Control"),
+        tests("Operator", ["Control", "MQTT", argumentParser]),
         tests("Supervisor"),
         tests("Listener", ["Arena", "MQTT"]),
         tests("Router", ["Messages", "MQTT"]),

@@ -1,1 +1,101 @@
-// Placeholder until the module is written.
+// The listener: what one worker of a port holds. Its verbs are in the files beside this one; `Run.swift` is the turn
+// that calls them.
+//
+// Everything that must outlive the process lies in the arena. What is here is private and can be rebuilt from it and
+// from what the supervisor says: descriptors, which sockets are watched for what, who has something to send.
+
+import Arena
+import Channel
+import Connection
+import EventLoop
+import Messages
+import WebSocket
+
+/// A listener worker. One value, held by `main` for as long as the process lives.
+package struct Listener: ~Copyable {
+    var settings = ListenerSettings()
+    var welcome: Welcome
+    var control: ControlChannel
+    var poller: Poller
+    var arena: Arena
+    /// Private facts about each slot, grown as slots come into use.
+    var sockets: [SlotSocket] = []
+    /// The data channel to the router; -1 while there is none.
+    var router: Int32 = -1
+    /// Of the router that the channel leads to.
+    var routerWorker: UInt32 = 0
+    var routerIsWatchedForRoom = false
+    /// The channel's first frames were exchanged.
+    var routerSaidHello = false
+
+    /// Slots with output to send at the turn's end, each once.
+    var dirty: [UInt32] = []
+    /// Slots whose input waits for credit, in the order in which they came.
+    var held: [UInt32] = []
+    /// Closed slots that the router has not confirmed, and where in the stream to it their end stands.
+    var departing: [(slot: UInt32, end: UInt64)] = []
+    /// Where the acknowledgements of the step under way are collected.
+    var acknowledgements = (start: UInt64(0), count: 0)
+    /// Bytes of the router's stream that `Consumed` has not yet given back.
+    var unreportedBatches = 0
+
+    var clock = LoopClock()
+    var counters = InlineArray<14, UInt64>(repeating: 0)
+    /// The slot at which the next round of time-out checks goes on.
+    var sweepPosition = 0
+    var openConnections = 0
+    /// Set by `Stop`: no more connections; the worker ends when all are closed or at this loop time.
+    var stopDeadline: UInt64?
+    var hasReported = Reports()
+
+    var json = JSONState()
+
+    /// What was already said to the supervisor.
+    struct Reports {
+        var ready = false
+        var stopped = false
+    }
+
+    init(
+        welcome: Welcome, settings: ListenerSettings, control: consuming ControlChannel, arena: consuming Arena
+    ) throws(SystemError) {
+        self.welcome = welcome
+        self.settings = settings
+        self.control = control
+        self.arena = arena
+        poller = try Poller()
+        sockets.reserveCapacity(1024)
+        dirty.reserveCapacity(1024)
+    }
+
+    @inline(__always)
+    mutating func count(_ counter: ListenerCounter, by amount: Int = 1) {
+        counters[counter.rawValue] &+= UInt64(truncatingIfNeeded: amount)
+    }
+}
+
+/// What only this process knows of a slot.
+struct SlotSocket {
+    var descriptor: Int32 = -1
+    var flags: Flags = []
+
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        /// In the list of slots with output.
+        static var dirty: Flags { Flags(rawValue: 1) }
+        /// The kernel tells when the socket takes more.
+        static var awaitsRoom: Flags { Flags(rawValue: 2) }
+        /// Not read: credit is used up, or CONNECT is not answered.
+        static var held: Flags { Flags(rawValue: 4) }
+        /// The router was told to queue for its session.
+        static var congested: Flags { Flags(rawValue: 8) }
+        /// The handshake carried a forwarding header: its client is not where its address says.
+        static var forwarded: Flags { Flags(rawValue: 16) }
+    }
+}
+
+/// The tags of descriptors that are not connections.
+enum Tag {
+    static var control: UInt64 { UInt64.max }
+    static var router: UInt64 { UInt64.max - 1 }
+}

@@ -1,1 +1,169 @@
-// Placeholder until the module is written.
+// The supervisor: one loop that binds ports, accepts connections, and starts, watches, replaces and stops the workers.
+// It parses no byte of a client. This file holds its state and the loop; each verb has a file of its own, as an
+// extension. Called by apusd. Fatal is only what keeps it from starting, and a poller that fails.
+
+internal import Channel
+package import Configuration
+package import EventLoop
+internal import Glibc
+internal import Messages
+internal import Systemd
+
+/// The version of the broker.
+package let apusVersion = "0.1.0"
+
+/// The exit status of a process that can not work with its configuration (EX_CONFIG), apusd or a worker: do not restart.
+package let configurationStatus: Int32 = 78
+
+package final class Supervisor {
+    enum State: String {
+        case starting, ready, stopping
+    }
+
+    /// Kept for the reload: where the configuration came from.
+    let configurationPath: String?
+    let environment: [String: String]
+
+    /// What is in force; a reload replaces the parts that can change.
+    var configuration: Configuration
+    var state = State.starting
+    let started = monotonicMilliseconds()
+
+    var poller: Poller
+    let signals: Signals
+    var timers = TimerList<Timer>()
+    /// What systemd passed.
+    let passed: [ListenDescriptor]
+
+    var places: [Place] = []
+    var workers: [UInt32: Worker] = [:]
+    var wires: [Wire] = []
+    var ports: [Port] = []
+    /// The last number given to a worker, a listening socket, an operator's connection or a query.
+    private var lastNumber: UInt32 = 0
+
+    var budget = DescriptorBudget(wanted: 0, available: 0, workers: 0)
+    /// A descriptor to give up when there is no other, so that one connection can be refused.
+    var reserve: Int32 = -1
+    /// Sockets of dead listeners, which are shut down and closed a few each turn.
+    var doomed: [Int32] = []
+    var lastAccept: UInt64 = 0
+    var totals = Totals()
+
+    /// -1 while the control socket is not open.
+    var controlSocket: Int32 = -1
+    var isControlSocketWatched = false
+    var operators: [UInt32: Operator] = [:]
+    var queries: [UInt32: UInt32] = [:]
+
+    var stop: StopInOrder?
+    var stopBegan: UInt64 = 0
+    /// What apusd exits with once the workers have stopped.
+    var exitStatus: Int32 = 0
+    var statusLine = ""
+    var watchdogInterval: UInt64?
+
+    /// Blocks the signals that it takes as events: to be called before any other thread starts.
+    /// - Throws: where the system has no descriptor for it.
+    package init(
+        configuration: Configuration, path: String?, environment: [String: String]
+    ) throws(SystemError) {
+        self.configuration = configuration
+        configurationPath = path
+        self.environment = environment
+        signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
+        poller = try Poller(eventsPerTurn: 256)
+        passed = ListenDescriptors.take()
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    func nextNumber() -> UInt32 {
+        lastNumber += 1
+        return lastNumber
+    }
+
+    /// Runs the broker until it has stopped.
+    /// - Returns: the exit status for apusd.
+    package func run() throws(SystemError) -> Int32 {
+        do {
+            try start()
+        } catch {
+            return abandonStart(error)
+        }
+        while !(stop?.isFinished ?? false) {
+            try turn()
+        }
+        finish()
+        return exitStatus
+    }
+
+    /// One turn of the loop: what is ready first, then what is due, so that an answer that lies in a socket is read
+    /// before its sender is judged.
+    private func turn() throws(SystemError) {
+        let wait = doomed.isEmpty ? timers.wait(now: monotonicMilliseconds()) : 0
+        let count = try poller.wait(milliseconds: wait)
+        let now = monotonicMilliseconds()
+        for index in 0..<count {
+            guard let source = Source(tag: poller.tag(index)) else { continue }
+            handle(source, poller.readiness(index), now)
+        }
+        for timer in timers.expired(now: now) { handle(timer, now) }
+        closeDoomed()
+        updateAccepting(now)
+    }
+
+    private func handle(_ source: Source, _ readiness: Poller.Interest, _ now: UInt64) {
+        switch source {
+        case .signals: takeSignals(now)
+        case .controlSocket: admitOperators(now)
+        case .port(let number): accept(number, now)
+        case .worker(let number):
+            guard let worker = workers[number] else { return }
+            if readiness.contains(.writable) { flush(worker, now) }
+            if readiness != .writable { hear(worker, now) }
+        case .operator(let number):
+            if let connection = operators[number] { attend(connection, readiness, now) }
+        }
+    }
+
+    private func handle(_ timer: Timer, _ now: UInt64) {
+        switch timer {
+        case .beat: beat(now)
+        case .watchdog: feedWatchdog(now)
+        case .respawn(let label):
+            if let place = places.first(where: { $0.label == label }) { fill(place, now) }
+        case .start(let number): startExpired(number, now)
+        case .lingering(let number), .removal(let number):
+            if let worker = workers[number] { end(worker, now) }
+        case .flush(let number):
+            if let worker = workers[number] { flush(worker, now) }
+        case .stop: continueStop(now)
+        case .rest(let number): endRest(number)
+        case .controlRest: watchControlSocket()
+        case .query(let number): queryExpired(number, now)
+        case .idle(let number):
+            if let connection = operators[number] { dismiss(connection) }
+        }
+    }
+
+    private func takeSignals(_ now: UInt64) {
+        while let signal = signals.next() {
+            switch signal {
+            case SIGCHLD: reap(now)
+            case SIGHUP: reloadOnSignal(now)
+            case SIGTERM: beginStop("SIGTERM", now)
+            case SIGINT: beginStop("SIGINT", now)
+            default: break
+            }
+        }
+    }
+}
+
+/// What the supervisor counts itself, since it started.
+struct Totals {
+    var accepted: UInt64 = 0
+    var refused: UInt64 = 0
+    var restarts: UInt64 = 0
+    /// The counters of workers that are gone, by their names.
+    var retired: [String: UInt64] = [:]
+}

@@ -1,1 +1,111 @@
+// The lasting memory of a listener: its layout, version 1.
+//
+// The supervisor makes a memfd of this shape for every listener and keeps it; the listener maps it. Everything that
+// must outlive the process lies here as plain data: a slot for each connection, buffers named by offset, the frames
+// that the router has not acknowledged, what was received and not yet parsed. A change of any of it is a new version.
+//
+// Exactness (a process may die between any two stores): a *step* handles the input of one connection. It saves the
+// slot's 64 hot bytes, marks the step, makes the system call, changes the state, stores the new totals, clears the
+// mark. A *batch* applies the router's output to many slots: the hot bytes of each are saved at first touch, and the
+// batch's epoch tells which saved ones belong to it. Only committed bytes are ever sent.
 #pragma once
+
+#include <stdint.h>
+
+#define APUS_ARENA_MAGIC 0x616E657261737061ull // "apusarena", as eight bytes
+#define APUS_ARENA_VERSION 1u
+#define APUS_BUFFER_UNIT 256u // buffers are named by their offset in units of this; class 0 has this size
+
+// The part of a slot that a step saves before it begins: one cache line.
+typedef struct {
+    uint32_t generation;   // of the connection in this slot; stored last when it opens
+    uint8_t state;         // ConnectionState
+    uint8_t version;       // MQTT protocol level: 3, 4, 5; 0 before CONNECT or for JSON
+    uint8_t transport;     // Transport
+    uint8_t flags;         // SlotFlags
+    uint64_t received;     // bytes taken from the socket
+    uint64_t produced;     // bytes committed for output
+    uint64_t sent;         // bytes given to the socket
+    uint32_t input;        // buffer of the bytes that wait for the rest of their packet; 0: none
+    uint32_t input_length; // plain bytes in it (MQTT, or the JSON message so far)
+    uint32_t output;       // buffer of the bytes produced - sent; 0: none
+    uint32_t output_start; // first byte in it that is not sent
+    uint32_t output_end;   // behind the last
+    uint8_t input_class;   // size classes of the two buffers
+    uint8_t output_class;
+    uint8_t output_hint;   // class that the last output needed
+    uint8_t spare;
+    uint32_t epoch;        // the batch that touched the slot last
+    uint32_t raw_length;   // bytes of WebSocket frames that are not taken apart, which lie behind the plain ones
+} apus_slot_hot;
+
+// The rest of a slot.
+typedef struct {
+    uint64_t accept_number;
+    uint64_t peer_high, peer_low; // PeerAddress
+    uint16_t peer_port;
+    uint16_t keep_alive;       // seconds; 0: none
+    uint16_t receive_window;   // QoS 1 and 2 PUBLISH packets that the client may still send (MQTT 5)
+    uint16_t client_id_length;
+    uint32_t client_id_overflow; // buffer of a client id that is longer than the field below
+    uint32_t aliases;            // buffer of the topic alias table; 0: none
+    uint8_t client_id_class, alias_class;
+    uint8_t close_reason;      // MQTT 5 reason code of the end
+    uint8_t spare;
+    uint32_t last_input;       // seconds of the loop's clock at which the client last gave a sign of life
+    uint32_t opened;           // seconds of the loop's clock at which the connection was accepted
+    uint32_t last_ping;        // seconds at which the server last sent a WebSocket ping
+    uint32_t maximum_packet_size; // what the client accepts; 0: anything
+    uint64_t ws_machine;       // MessageMachine
+    uint64_t ws_remaining;     // payload bytes of the frame under way that have not come
+    uint32_t ws_key;           // its mask, turned to the next byte
+    uint8_t ws_text, ws_final; // it is part of a text message; it ends its message
+    uint16_t spare16;
+    uint8_t client_id[36];
+} apus_slot_cold;
+
+typedef struct {
+    apus_slot_hot hot;
+    apus_slot_cold cold;
+} apus_slot;
+
+// What a step is doing.
+enum { APUS_STEP_NONE = 0, APUS_STEP_INPUT = 1 };
+// What a batch is doing.
+enum { APUS_BATCH_NONE = 0, APUS_BATCH_APPLYING = 1 };
+
+typedef struct {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t slot_count;
+    uint64_t byte_count;
+    // Where the regions lie, in bytes from the start.
+    uint64_t slots, preimages, raw, plain, queue, batch, buffers;
+    uint64_t raw_bytes, plain_bytes, queue_bytes, batch_bytes, buffers_bytes;
+
+    // The stream to the router. The byte with total offset t lies at queue + (t - queue_origin).
+    uint64_t queue_origin;
+    uint64_t queue_acknowledged;
+    uint64_t queue_sent;
+    uint64_t queue_produced;
+
+    // The stream from the router. The byte with total offset t lies at batch + (t - batch_origin).
+    uint64_t batch_origin;
+    uint64_t batch_applied;
+    uint64_t batch_received;
+    uint32_t batch_epoch;
+    uint32_t batch_phase;
+
+    // The step under way.
+    uint32_t step_kind;
+    uint32_t step_slot;
+    uint64_t step_queue_produced;
+    apus_slot_hot step_preimage;
+} apus_arena_header;
+
+_Static_assert(sizeof(apus_slot_hot) == 64, "a slot's hot part is one cache line");
+_Static_assert(sizeof(apus_slot) == 192, "a slot is three cache lines");
+_Static_assert(sizeof(apus_arena_header) <= 4096, "the header is one page");
+
+// Keeps the compiler from moving stores over this point. Death is a cut in program order, so that is all it takes.
+static inline void apus_barrier(void) { __asm__ volatile("" ::: "memory"); }

@@ -1,0 +1,44 @@
+// Reading and writing sockets with spans.
+
+import Glibc
+
+/// What a call on a non-blocking socket came to.
+package enum Transfer: Equatable {
+    /// So many bytes; never 0.
+    case bytes(Int)
+    /// Nothing to read, or no room to write, for now.
+    case wouldBlock
+    /// Reading: the other end has finished. Writing: it is gone.
+    case ended
+    /// The connection broke: errno.
+    case failed(Int32)
+}
+
+/// Reads what has arrived, up to the length of `span`.
+package func receive(_ descriptor: Int32, into span: inout MutableRawSpan) -> Transfer {
+    let count = unsafe span.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
+    if count > 0 { return .bytes(count) }
+    return count == 0 ? .ended : interpret(errno)
+}
+
+/// Sends as much of `span` as the socket takes.
+package func send(_ descriptor: Int32, _ span: RawSpan) -> Transfer {
+    let count = unsafe span.withUnsafeBytes {
+        unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
+    return count >= 0 ? .bytes(count) : interpret(errno)
+}
+
+private func interpret(_ code: Int32) -> Transfer {
+    switch code {
+    case EAGAIN, EINTR: .wouldBlock
+    case EPIPE: .ended
+    default: .failed(code)
+    }
+}
+
+/// Bytes that were given to a TCP socket and that its peer has not acknowledged (SIOCOUTQ).
+package func unacknowledgedBytes(_ descriptor: Int32) -> Int {
+    var count: Int32 = 0
+    return unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+}

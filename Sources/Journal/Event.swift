@@ -1,0 +1,129 @@
+// The table of what the broker reports: every kind of event has a name, an identifier that never changes (the
+// journal's MESSAGE_ID), a level and a sentence. An event is added here and nowhere else.
+
+package import Logging
+
+/// One kind of event.
+package enum Event: String, Sendable, CaseIterable {
+    case brokerStarted = "broker_started"
+    case brokerReady = "broker_ready"
+    case listening
+    case portInUse = "port_in_use"
+    case listenFailed = "listen_failed"
+    case workerStarted = "worker_started"
+    case workerReady = "worker_ready"
+    case workerExited = "worker_exited"
+    case workerHung = "worker_hung"
+    case workerBackingOff = "worker_backing_off"
+    case workerGivenUp = "worker_given_up"
+    case channelCut = "channel_cut"
+    case clientConnected = "client_connected"
+    case clientDisconnected = "client_disconnected"
+    case clientRefused = "client_refused"
+    case takeOver = "take_over"
+    case protocolViolation = "protocol_violation"
+    case limitReached = "limit_reached"
+    case configurationReloaded = "configuration_reloaded"
+    case configurationNeedsRestart = "configuration_needs_restart"
+    case configurationRefused = "configuration_refused"
+    case stopping
+    case stopped
+    case linesHeldBack = "lines_held_back"
+    case linesDropped = "lines_dropped"
+
+    /// What is fixed about a kind of event.
+    package struct Description: Sendable {
+        /// 128 bits in hexadecimal, for `journalctl MESSAGE_ID=`. Never changed, never used again.
+        package let id: String
+        package let level: Logger.Level
+        /// The sentence; `{name}` stands for a field, `-` is put where it was not given.
+        package let template: String
+        /// Lines a second that are written of this kind; the others are counted. nil: all.
+        package let rate: Int?
+
+        init(_ id: String, _ level: Logger.Level, _ template: String, rate: Int? = nil) {
+            self.id = id
+            self.level = level
+            self.template = template
+            self.rate = rate
+        }
+    }
+
+    package var description: Description {
+        switch self {
+        case .brokerStarted:
+            Description("1fdd455ff55c491b8e6a97503d369dc1", .notice, "Apus {version} starts")
+        case .brokerReady:
+            Description("75703dc9d8fe466a8e6ed3a67f1a7a14", .notice, "ready after {duration_ms} ms")
+        case .listening:
+            Description("6b52e386d59143c7ba366694639659f8", .notice, "{listener} listens on {address} ({protocol})")
+        case .portInUse:
+            Description("5ed5cd2f0ec6408cad294746fe08fb33", .error, "{address} of {listener} is in use: {reason}")
+        case .listenFailed:
+            Description("e49a83822b7c4366be4859527fd7ac6e", .error, "{listener} can not listen on {address}: {reason}")
+        case .workerStarted:
+            Description("fcdedc5cb2994f6a917233130313630f", .info, "{worker} started as process {pid}")
+        case .workerReady:
+            Description("30aaf4cb9a9343dc929ea47e695a18bd", .info, "{worker} is ready after {duration_ms} ms")
+        case .workerExited:
+            Description("638cee25e8004506b71d257dfe2b2b72", .warning, "{worker} (process {pid}) ended: {status}")
+        case .workerHung:
+            Description(
+                "ac8d7e513e6648248fc897b54b232344", .error,
+                "{worker} (process {pid}) has not answered for {duration_ms} ms and is killed")
+        case .workerBackingOff:
+            Description("16da254c4f5d4db28cced7cb22374584", .warning, "{worker} is started again in {duration_ms} ms")
+        case .workerGivenUp:
+            Description("395af77a8ed44ef2af60a9cdac9ecade", .error, "{worker} is not started again: {reason}")
+        case .channelCut:
+            Description(
+                "a2f0de089467475ab461d81ab6cbd430", .error, "the channel to {worker} was cut: {reason}", rate: 10)
+        case .clientConnected:
+            Description("2392b60bba274f52a8407a7b1161ead7", .info, "client {client_id} connected from {peer}")
+        case .clientDisconnected:
+            Description("fca6d4dbdcea4f999f9eb030f808ec0a", .info, "client {client_id} from {peer} has gone: {reason}")
+        case .clientRefused:
+            Description(
+                "868e7ebf85d849c4b032795ea9c36d69", .notice, "client {client_id} from {peer} was refused: {reason}",
+                rate: 10)
+        case .takeOver:
+            Description(
+                "aecd25c0f50c4e51849f87d1e13250c2", .info,
+                "client {client_id} connected anew from {peer} and took over", rate: 10)
+        case .protocolViolation:
+            Description(
+                "e7035839e17a4c668a3a3df172c86d52", .notice,
+                "client {client_id} from {peer} broke the protocol: {reason}", rate: 10)
+        case .limitReached:
+            Description("b69de78ce0f641fc8cedb49967137fe0", .warning, "{limit} is reached: {reason}", rate: 10)
+        case .configurationReloaded:
+            Description("434652b6b7b2439eb2ab13090ec7b831", .notice, "the configuration was read again: {reason}")
+        case .configurationNeedsRestart:
+            Description("e466e1c182a846f1ad5dcfcec5a180c0", .warning, "these changes wait for a restart: {key}")
+        case .configurationRefused:
+            Description("cd52c681241c4016b291cd02e3a05026", .error, "the configuration was refused: {error}")
+        case .stopping:
+            Description("a82046895b58497281d7a15dd4e137a8", .notice, "stopping: {reason}")
+        case .stopped:
+            Description("60e3c7a97a6b452199f6860781dba578", .notice, "stopped after {duration_ms} ms")
+        case .linesHeldBack:
+            Description("760b77380ff945c1a8e6a822b46aaedf", .notice, "{count} more lines like {key} were held back")
+        case .linesDropped:
+            Description(
+                "9f085e6bc9f44e89be5bd392dd6b5b8d", .warning, "{count} log lines were dropped: they came too fast")
+        }
+    }
+
+    /// The sentence with its fields put in.
+    package func message(_ fields: KeyValuePairs<Field, String>) -> String {
+        var message = ""
+        var rest = Substring(description.template)
+        while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
+            let name = rest[rest.index(after: open)..<close]
+            message += rest[..<open]
+            message += fields.first { $0.key.rawValue == name }?.value ?? "-"
+            rest = rest[rest.index(after: close)...]
+        }
+        return message + rest
+    }
+}

@@ -1,0 +1,109 @@
+// The end of a connection, in three stages: the last words are produced and sent, our side is shut and the peer's rest
+// thrown away, the slot is given back once the router knows.
+
+import Arena
+import Connection
+import EventLoop
+import Glibc
+import Journal
+import MQTT
+import Messages
+
+extension Listener {
+    /// Decides the end of a connection. Idempotent: the first reason stands.
+    ///
+    /// - Parameters:
+    ///   - tellClient: say DISCONNECT (MQTT 5) or a WebSocket close first.
+    ///   - will: the router publishes the will, unless the client took its leave.
+    ///   - detail: words for the log where the reason code alone does not tell.
+    mutating func close(
+        _ slot: Int, _ reason: ReasonCode, tellClient: Bool, will: Bool = true, sessionExpiry: UInt32? = nil,
+        detail: String? = nil
+    ) {
+        let state = state(slot)
+        guard state.isOpen else { return }
+        arena[cold: slot].close_reason = reason.rawValue
+        if tellClient { appendFarewell(slot, state, reason) }
+        if state == .connecting || state == .connected {
+            tellRouter(
+                DisconnectedFrame(
+                    slot: UInt32(slot), generation: arena[slot].generation, reasonCode: reason.rawValue,
+                    publishWill: will, sessionExpiry: sessionExpiry))
+        }
+        logEnd(slot, state, reason, detail)
+        arena[slot].state = ConnectionState.closing.rawValue
+        arena.clearInput(slot)
+        arena.freeAliases(slot: slot)
+        arena.clearClientIdentifier(slot)
+        json.forget(slot)
+        markDirty(slot)
+    }
+
+    /// Appends a frame for the router outside of any limit: what ends a connection is always said.
+    mutating func tellRouter(_ frame: some Frame) {
+        guard router >= 0 else { return }
+        guard arena.appendFrame(frame.encoded()) else {
+            // The queue is sized for every slot's end; a full one means that it was corrupted.
+            end("the queue to the router is full beyond every limit", status: 1)
+        }
+    }
+
+    private mutating func appendFarewell(_ slot: Int, _ state: ConnectionState, _ reason: ReasonCode) {
+        if transport(slot) == .mqtt || transport(slot) == .webSocketMQTT {
+            if state == .connected, arena[slot].version == ProtocolVersion.v5.rawValue {
+                appendPacket(slot, [0xE0, 0x02, reason.rawValue, 0x00])
+            } else if state == .awaitingConnect || state == .connecting, arena[slot].version != 0 {
+                appendConnackRefusal(slot, reason)
+            }
+        }
+        if transport(slot) != .mqtt { appendWebSocketClose(slot, reason) }
+    }
+
+    /// Everything that was produced is sent: shuts our side, and waits a little for the peer to do the same.
+    mutating func linger(_ slot: Int) {
+        guard state(slot) == .closing else { return }
+        shutdown(sockets[slot].descriptor, Int32(SHUT_WR))
+        arena[slot].state = ConnectionState.lingering.rawValue
+        arena[cold: slot].last_input = clock.seconds
+        watch(slot)
+    }
+
+    /// The socket is gone: closes it, and gives the slot back when the router has handled the end.
+    mutating func finish(_ slot: Int) {
+        let descriptor = sockets[slot].descriptor
+        guard descriptor >= 0 else { return }
+        // With duplicates of the socket about, closing alone would neither leave epoll nor send FIN.
+        poller.remove(descriptor)
+        shutdown(descriptor, Int32(SHUT_RDWR))
+        Glibc.close(descriptor)
+        sockets[slot].descriptor = -1
+        sockets[slot].flags.remove(.held)
+        arena.dropOutput(slot)
+        arena[slot].state = ConnectionState.departing.rawValue
+        openConnections -= 1
+        departing.append((UInt32(slot), router >= 0 ? arena.queueEnd : 0))
+    }
+
+    /// Gives back the slots whose end the router has handled.
+    mutating func releaseDeparted() {
+        guard !departing.isEmpty else { return }
+        let handled = router >= 0 ? arena.queueAcknowledged : UInt64.max
+        var released: [Closed.Slot] = []
+        var kept: [(slot: UInt32, end: UInt64)] = []
+        for (slot, end) in departing {
+            if end > handled || released.count == 4096 {
+                kept.append((slot, end))
+                continue
+            }
+            released.append(Closed.Slot(slot: slot, generation: arena[Int(slot)].generation))
+            arena[Int(slot)].state = ConnectionState.free.rawValue
+        }
+        departing = kept
+        guard !released.isEmpty else { return }
+        do {
+            try report(Closed(released))
+        } catch {
+            end("the supervisor takes no reports: \(error)", status: 1)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+// The path of a message from the router to its receivers: encoded for each as its protocol wants it, behind what it
+// already has to send.
+
+import Arena
+import Connection
+import MQTT
+import Messages
+import WebSocket
+
+extension Listener {
+    /// Applies a Deliver frame.
+    @inline(__always)
+    mutating func deliver(_ bytes: RawSpan, at offset: Int, _ header: FrameHead) throws(FrameError) {
+        let frame = try DeliverFrame(bytes, at: offset, header)
+        json.beginMessage()
+        var position = offset &+ frame.recipientsOffset
+        for _ in 0..<frame.recipientCount {
+            let recipient = SlotEntry(word: bytes.load64(at: position))
+            position &+= SlotEntry.byteCount
+            let slot = Int(recipient.slot)
+            guard slot < arena.slotCount else { throw FrameError("a delivery to a slot that does not exist") }
+            // A recipient that has gone meanwhile, or whose slot has another connection by now.
+            guard UInt16(truncatingIfNeeded: arena[slot].generation) == recipient.generation,
+                arena[slot].state == ConnectionState.connected.rawValue
+            else { continue }
+            arena.touch(slot)
+            count(.messagesSent)
+            if arena[slot].transport == Transport.mqtt.rawValue {
+                deliverPacket(bytes, offset &+ DeliverFrame.headByteCount, frame, recipient, slot)
+            } else {
+                deliverOverWebSocket(bytes, offset &+ DeliverFrame.headByteCount, frame, recipient, slot)
+            }
+            markDirty(slot)
+        }
+    }
+
+    /// Appends a PUBLISH packet to the output.
+    @inline(__always)
+    private mutating func deliverPacket(
+        _ bytes: RawSpan, _ message: Int, _ frame: DeliverFrame, _ recipient: SlotEntry, _ slot: Int
+    ) {
+        let shape = PublishShape(frame, qos: recipient.qos, version: arena[slot].version)
+        guard shape.fits(arena[cold: slot].maximum_packet_size) else { return refuseDelivery(recipient, slot) }
+        guard var span = arena.appendOutput(slot, shape.packetLength) else { return exhausted(slot) }
+        shape.write(to: &span, at: 0, bytes, message, frame, recipient)
+    }
+
+    @inline(never)
+    private mutating func deliverOverWebSocket(
+        _ bytes: RawSpan, _ message: Int, _ frame: DeliverFrame, _ recipient: SlotEntry, _ slot: Int
+    ) {
+        if arena[slot].transport == Transport.webSocketJSON.rawValue {
+            return deliverJSON(bytes, message, frame, recipient, slot)
+        }
+        let shape = PublishShape(frame, qos: recipient.qos, version: arena[slot].version)
+        guard shape.fits(arena[cold: slot].maximum_packet_size) else { return refuseDelivery(recipient, slot) }
+        let headLength = FrameHeader.encodedLength(payload: shape.packetLength)
+        guard var span = arena.appendOutput(slot, headLength + shape.packetLength) else { return exhausted(slot) }
+        let start = FrameHeader.write(opcode: .binary, length: shape.packetLength, to: &span, at: 0)
+        shape.write(to: &span, at: start, bytes, message, frame, recipient)
+    }
+
+    /// The message is larger than the client takes: it counts as delivered [MQTT-3.1.2-25].
+    @inline(never)
+    private mutating func refuseDelivery(_ recipient: SlotEntry, _ slot: Int) {
+        count(.messagesDropped)
+        guard recipient.qos > 0 else { return }
+        appendAcknowledgement(
+            kind: recipient.qos == 1 ? PacketType.puback.rawValue : PacketType.pubrec.rawValue | 8, slot,
+            recipient.packetIdentifier)
+    }
+
+    /// No memory is left for a connection's output: that connection ends, the others live.
+    @inline(never)
+    mutating func exhausted(_ slot: Int) {
+        count(.arenaExhausted)
+        count(.messagesDropped)
+        close(
+            slot, .quotaExceeded, tellClient: false,
+            detail: "the listener's buffers are used up; see limits.memory")
+    }
+}
+
+/// The lengths of a PUBLISH packet for one receiver, and how it is written.
+struct PublishShape {
+    let remainingLength: Int
+    let packetLength: Int
+    private let isVersion5: Bool
+    private let qos: UInt8
+
+    @inline(__always)
+    init(_ frame: DeliverFrame, qos: UInt8, version: UInt8) {
+        isVersion5 = version == ProtocolVersion.v5.rawValue
+        self.qos = qos
+        var length = 2 &+ frame.topicLength &+ frame.payloadLength &+ (qos > 0 ? 2 : 0)
+        if isVersion5 {
+            length &+= VariableByteInteger.encodedLength(frame.propertiesLength) &+ frame.propertiesLength
+        }
+        remainingLength = length
+        packetLength = 1 &+ VariableByteInteger.encodedLength(length) &+ length
+    }
+
+    @inline(__always)
+    func fits(_ maximum: UInt32) -> Bool { maximum == 0 || packetLength <= Int(maximum) }
+
+    /// Writes the packet; `message` is where the topic begins in `bytes`, with payload and properties behind it.
+    @inline(__always)
+    func write(
+        to span: inout MutableRawSpan, at start: Int, _ bytes: RawSpan, _ message: Int, _ frame: DeliverFrame,
+        _ recipient: SlotEntry
+    ) {
+        let first = 0x30 | qos << 1 | (recipient.retain ? 1 : 0) | (recipient.duplicate ? 8 : 0)
+        span.store(first, at: start)
+        var position = VariableByteInteger.write(remainingLength, to: &span, at: start &+ 1)
+        span.store(UInt16(truncatingIfNeeded: frame.topicLength).byteSwapped, at: position)
+        position &+= 2
+        if qos == 0, !isVersion5 {
+            // Topic and payload lie side by side in the frame as they do in this packet.
+            span.copy(bytes.extracting(unchecked(message, frame.topicLength &+ frame.payloadLength)), at: position)
+            return
+        }
+        span.copy(bytes.extracting(unchecked(message, frame.topicLength)), at: position)
+        position &+= frame.topicLength
+        if qos > 0 {
+            span.store(recipient.packetIdentifier.byteSwapped, at: position)
+            position &+= 2
+        }
+        if isVersion5 {
+            position = VariableByteInteger.write(frame.propertiesLength, to: &span, at: position)
+            let properties = message &+ frame.topicLength &+ frame.payloadLength
+            span.copy(bytes.extracting(unchecked(properties, frame.propertiesLength)), at: position)
+            position &+= frame.propertiesLength
+        }
+        span.copy(bytes.extracting(unchecked(message &+ frame.topicLength, frame.payloadLength)), at: position)
+    }
+
+    @inline(__always)
+    private func unchecked(_ start: Int, _ count: Int) -> Range<Int> { start..<(start &+ count) }
+}

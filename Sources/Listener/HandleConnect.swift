@@ -1,0 +1,137 @@
+// CONNECT: checked here as far as a listener can, then put to the router, which owns the sessions.
+
+import Arena
+import Connection
+import Journal
+import MQTT
+import Messages
+
+extension Listener {
+    /// Handles a client's first packet.
+    mutating func handleConnect(
+        _ slot: Int, _ octets: Span<UInt8>, _ offset: Int, _ header: FixedHeader
+    ) throws(ProtocolError) {
+        // The version decides how a refusal looks, so it is noted before anything can fail.
+        arena[slot].version = Connect.version(octets, at: offset, header: header)?.rawValue ?? 0
+        let connect = try Connect(decoding: octets, at: offset, header: header)
+        arena[slot].version = connect.version.rawValue
+        try checkTerms(connect)
+        guard mayConnect(slot) else {
+            count(.connectionsRefused)
+            Journal.log(
+                .clientRefused,
+                [
+                    .clientID: connect.clientIdentifier, .peer: peer(slot).description,
+                    .reason: "anonymous clients are allowed only as auth.anonymous says",
+                ])
+            return close(slot, .notAuthorized, tellClient: true)
+        }
+        let properties = connect.properties
+        arena.setClientIdentifier(Array(connect.clientIdentifier.utf8), slot: slot)
+        arena[cold: slot].keep_alive = keepAlive(connect)
+        arena[cold: slot].maximum_packet_size = properties.maximumPacketSize ?? 0
+        arena[cold: slot].receive_window = settings.inFlight
+        arena[slot].state = ConnectionState.connecting.rawValue
+        tellRouter(
+            ConnectFrame(
+                slot: UInt32(slot), generation: arena[slot].generation,
+                acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: connect.version.rawValue,
+                cleanStart: connect.cleanStart, keepAlive: arena[cold: slot].keep_alive,
+                sessionExpiry: sessionExpiry(connect), receiveMaximum: properties.receiveMaximum ?? 65_535,
+                maximumPacketSize: properties.maximumPacketSize ?? 0,
+                clientIdentifier: Array(connect.clientIdentifier.utf8),
+                userName: Array((connect.username ?? "").utf8), will: will(connect)))
+    }
+
+    /// Terms that this broker does not grant.
+    private func checkTerms(_ connect: Connect) throws(ProtocolError) {
+        if connect.properties.authenticationMethod != nil {
+            throw ProtocolError(
+                reason: .badAuthenticationMethod, what: "an authentication method that is not known",
+                clause: "MQTT-4.12.0-1")
+        }
+        guard connect.clientIdentifier.utf8.count <= Int(settings.clientIdentifierLength) else {
+            throw ProtocolError(
+                reason: .clientIdentifierNotValid, what: "a client identifier above limits.client_id_length",
+                clause: "MQTT-3.1.3-8")
+        }
+        if let will = connect.will { try checkLongTopic(will.topic.utf8.span) }
+    }
+
+    /// Whether a client that has proved nothing may connect from where it is.
+    private func mayConnect(_ slot: Int) -> Bool {
+        switch settings.anonymous {
+        case .allowed: true
+        case .refused: false
+        // Behind a proxy the address is the proxy's.
+        case .loopback: peer(slot).isLoopback && !sockets[slot].flags.contains(.forwarded)
+        }
+    }
+
+    /// The keep-alive in force: what the client asks for, or the configuration's maximum [MQTT-3.1.2-21].
+    private func keepAlive(_ connect: Connect) -> UInt16 {
+        let maximum = settings.keepAliveMaximum
+        guard connect.version == .v5, maximum > 0 else { return connect.keepAlive }
+        return connect.keepAlive == 0 ? maximum : min(connect.keepAlive, maximum)
+    }
+
+    private func sessionExpiry(_ connect: Connect) -> UInt32 {
+        connect.version == .v5
+            ? connect.properties.sessionExpiryInterval ?? 0 : connect.cleanStart ? 0 : UInt32.max
+    }
+
+    private func will(_ connect: Connect) -> ConnectFrame.Will? {
+        guard let will = connect.will else { return nil }
+        var forwarded = will.properties
+        forwarded.willDelayInterval = nil
+        var properties: [UInt8] = []
+        if connect.version == .v5 { forwarded.encode(into: &properties) }
+        // The frame carries them without their length, which was just written in front of them.
+        let length = properties.isEmpty ? 0 : VariableByteInteger.encodedLength(properties.count)
+        properties.removeFirst(min(length, properties.count))
+        return ConnectFrame.Will(
+            qos: will.qos.rawValue, retain: will.retain, delay: will.properties.willDelayInterval ?? 0,
+            topic: Array(will.topic.utf8), payload: will.payload, properties: properties)
+    }
+
+    /// The router's answer: the client hears it, and what it sent meanwhile is handled.
+    mutating func answerConnect(_ answer: ConnackFrame) {
+        let slot = Int(answer.slot)
+        guard state(slot) == .connecting else { return }
+        let reason = ReasonCode(rawValue: answer.reasonCode)
+        guard !reason.isFailure else {
+            count(.connectionsRefused)
+            return close(slot, reason, tellClient: true)
+        }
+        arena[slot].state = ConnectionState.connected.rawValue
+        let assigned = arena[cold: slot].client_id_length == 0
+        if assigned { arena.setClientIdentifier(answer.clientIdentifier, slot: slot) }
+        logConnected(slot)
+        if transport(slot) == .webSocketJSON { return acknowledgeJSONConnect(slot) }
+        guard let version = ProtocolVersion(rawValue: arena[slot].version) else { return }
+        var connack = Connack(sessionPresent: answer.sessionPresent, reason: reason)
+        if version == .v5 {
+            if assigned { connack.properties.assignedClientIdentifier = text(answer.clientIdentifier) }
+            connack.properties.sessionExpiryInterval = answer.sessionExpiry
+            connack.properties.receiveMaximum = settings.inFlight
+            connack.properties.maximumPacketSize = settings.packetSize
+            connack.properties.topicAliasMaximum = settings.topicAliases
+            connack.properties.sharedSubscriptionAvailable = false
+            if settings.keepAliveMaximum > 0 { connack.properties.serverKeepAlive = arena[cold: slot].keep_alive }
+        }
+        var packet: [UInt8] = []
+        connack.encode(into: &packet, version: version)
+        appendPacket(slot, packet)
+    }
+
+    /// CONNACK with a reason to refuse; nothing for a version that has no such answer.
+    mutating func appendConnackRefusal(_ slot: Int, _ reason: ReasonCode) {
+        // A version that is not ours is refused in the words of 3.1.1 [MQTT-3.1.2-2] or those of 5 above it.
+        let version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
+        var packet: [UInt8] = []
+        Connack(reason: reason).encode(into: &packet, version: version)
+        if !packet.isEmpty { appendPacket(slot, packet) }
+    }
+
+    func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}

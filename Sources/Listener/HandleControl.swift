@@ -1,0 +1,84 @@
+// What the supervisor says to a running listener.
+
+import Arena
+import Channel
+import Connection
+import EventLoop
+import Glibc
+import Journal
+import MQTT
+import Messages
+
+extension Listener {
+    /// Takes every packet that waits. Without a supervisor there is nobody to hold the sockets: the worker ends.
+    mutating func handleControl() {
+        do {
+            while true {
+                switch try control.receive() {
+                case .wouldBlock: return
+                case .ended: end("the supervisor is gone", status: 1)
+                case .packet(let packet): try handle(packet)
+                }
+            }
+        } catch {
+            end("the control channel failed: \(error)", status: 1)
+        }
+    }
+
+    private mutating func handle(_ packet: ControlChannel.Packet) throws {
+        let bytes = packet.bytes.span.raw
+        switch try FrameHead.read(bytes, at: 0)?.type {
+        case .accepted: openConnections(try Accepted(decoding: bytes), packet.descriptors)
+        case .ping: try report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
+        case .listenerSettings:
+            settings = try ListenerSettings(decoding: bytes)
+        case .channelOffer:
+            let offer = try ChannelOffer(decoding: bytes)
+            guard offer.peerRole == .router, let descriptor = packet.descriptors.first else {
+                throw FrameError("a channel that leads to no router")
+            }
+            try attachRouter(descriptor, worker: offer.peerWorker)
+        case .peerGone:
+            if try PeerGone(decoding: bytes).worker == routerWorker { detachRouter() }
+        case .stop: beginStop(try Stop(decoding: bytes))
+        default: throw FrameError("a frame that is not for a running listener")
+        }
+    }
+
+    /// Sends the supervisor a frame. A supervisor that takes none is about to kill this worker.
+    mutating func report(_ frame: some Frame) throws(SystemError) {
+        try control.send(frame.encoded())
+    }
+
+    private func currentCounters() -> [UInt64] {
+        var values = ListenerCounter.allCases.map { counters[$0.rawValue] }
+        values[ListenerCounter.connections.rawValue] = UInt64(openConnections)
+        return values
+    }
+
+    // MARK: stopping
+
+    private mutating func beginStop(_ stop: Stop) {
+        guard stopDeadline == nil else { return }
+        stopDeadline = clock.milliseconds + UInt64(stop.limit)
+        let reason = ReasonCode(rawValue: stop.reasonCode)
+        for slot in 0..<sockets.count where sockets[slot].descriptor >= 0 {
+            close(slot, reason, tellClient: true)
+        }
+    }
+
+    /// Ends the process once a stop has nothing left to do.
+    mutating func finishStop() {
+        guard let deadline = stopDeadline else { return }
+        guard openConnections == 0 || clock.milliseconds >= deadline else { return }
+        // What the router must still hear of these connections is in its channel.
+        if router >= 0, arena.unsentFrames().byteCount > 0, clock.milliseconds < deadline { return }
+        try? report(Stopped())
+        exit(0)
+    }
+
+    func end(_ reason: String, status: Int32) -> Never {
+        fputs("apus-listener \(welcome.name) ends: \(reason)\n", stderr)
+        exit(status)
+    }
+}

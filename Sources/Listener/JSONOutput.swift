@@ -1,0 +1,78 @@
+// The JSON protocol, to the client: messages, and the answers to requests.
+
+import Arena
+import Connection
+import EventLoop
+import MQTT
+import Messages
+import WebSocket
+
+extension Listener {
+    /// Delivers a message as text; it is encoded once, however many JSON clients get it.
+    mutating func deliverJSON(
+        _ bytes: RawSpan, _ message: Int, _ frame: DeliverFrame, _ recipient: SlotEntry, _ slot: Int
+    ) {
+        let topic = bytes.extracting(message..<(message + frame.topicLength))
+        let start = message + frame.topicLength
+        let payload = bytes.extracting(start..<(start + frame.payloadLength))
+        if recipient.retain {
+            if json.retainedText.isEmpty {
+                JSONDelivery.append(topic: topic, payload: payload, retain: true, to: &json.retainedText)
+            }
+            appendMessage(slot, .text, json.retainedText)
+        } else {
+            if json.plainText.isEmpty {
+                JSONDelivery.append(topic: topic, payload: payload, retain: false, to: &json.plainText)
+            }
+            appendMessage(slot, .text, json.plainText)
+        }
+        if recipient.qos > 0 {
+            json.sessions[slot]?.deliveries.append((arena[slot].produced, recipient.packetIdentifier))
+            json.unconfirmed.insert(slot)
+        }
+    }
+
+    /// Acknowledges to the router what the client's TCP has acknowledged.
+    mutating func confirmJSONDeliveries() {
+        guard !json.unconfirmed.isEmpty else { return }
+        for slot in json.unconfirmed {
+            guard state(slot) == .connected, json.sessions[slot] != nil, hasCredit(.acknowledgement) else {
+                if state(slot) != .connected { json.unconfirmed.remove(slot) }
+                continue
+            }
+            let taken = arena[slot].sent &- UInt64(unacknowledgedBytes(sockets[slot].descriptor))
+            let deliveries = json.sessions[slot]?.deliveries ?? []
+            let confirmed = deliveries.prefix { $0.end <= taken }
+            guard !confirmed.isEmpty else { continue }
+            arena.beginStep(slot)
+            acknowledgements.count = 0
+            for delivery in confirmed {
+                appendAcknowledgement(kind: PacketType.puback.rawValue, slot, delivery.packetIdentifier)
+            }
+            arena.endStep()
+            json.sessions[slot]?.deliveries.removeFirst(confirmed.count)
+            if confirmed.count == deliveries.count { json.unconfirmed.remove(slot) }
+        }
+    }
+
+    /// The client's session stands.
+    mutating func acknowledgeJSONConnect(_ slot: Int) {
+        // Only a `connect` of the client's own has left a request to answer.
+        answerJSON(slot, json.sessions[slot]?.pending ?? 0 > 0 ? 1 : 0, [])
+    }
+
+    /// The router has accepted a publish.
+    mutating func acknowledgeJSON(_ slot: Int) { answerJSON(slot, 1, []) }
+
+    /// Answers the oldest request; `packetIdentifier` is 0 where the request carried no `Id`. Failures are always told.
+    mutating func answerJSON(_ slot: Int, _ packetIdentifier: UInt16, _ reasons: [UInt8]) {
+        let identifier = packetIdentifier == 0 ? nil : json.sessions[slot]?.takeRequest()
+        if let failure = reasons.map(ReasonCode.init(rawValue:)).first(where: \.isFailure) {
+            appendMessage(
+                slot, .text,
+                JSONReply.error(code: Int(failure.rawValue), reason: failure.description, id: identifier))
+        } else if let identifier {
+            appendMessage(slot, .text, JSONReply.ack(identifier))
+        }
+    }
+}

@@ -1,0 +1,57 @@
+// The journal's lines about connections: one when a client has connected, one when it has gone, one when it was refused
+// or broke the protocol.
+
+import Arena
+import Connection
+import Journal
+import MQTT
+
+extension Listener {
+    func logConnected(_ slot: Int) {
+        Journal.log(
+            .clientConnected,
+            [
+                .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
+                .protocol: protocolName(slot),
+            ])
+    }
+
+    /// - Parameter state: what the connection was in before it was closed.
+    func logEnd(_ slot: Int, _ state: ConnectionState, _ reason: ReasonCode, _ detail: String?) {
+        let words = [detail, reason == .success || reason == .unspecifiedError ? nil : reason.description]
+            .compactMap { $0 }.joined(separator: ": ")
+        guard state == .connected else {
+            // A connection that came to nothing; scanners and health checks do that all day.
+            return Journal.log(.connectionAbandoned, [.peer: peer(slot).description, .reason: words])
+        }
+        Journal.log(
+            .clientDisconnected,
+            [
+                .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
+                .protocol: protocolName(slot), .reason: words,
+            ])
+    }
+
+    func logViolation(_ slot: Int, _ error: ProtocolError) {
+        logViolation(slot, error.description)
+    }
+
+    func logViolation(_ slot: Int, _ reason: String) {
+        let identifier = arena.clientIdentifier(slot)
+        Journal.log(
+            .protocolViolation,
+            [
+                .clientID: identifier.isEmpty ? "-" : text(identifier), .peer: peer(slot).description,
+                .protocol: protocolName(slot), .reason: reason,
+            ])
+    }
+
+    private func protocolName(_ slot: Int) -> String {
+        switch (transport(slot), arena[slot].version) {
+        case (.webSocketJSON, _): "JSON"
+        case (let transport, let version):
+            (version == 5 ? "MQTT 5.0" : version == 3 ? "MQTT 3.1" : version == 4 ? "MQTT 3.1.1" : "MQTT")
+                + (transport == .mqtt ? "" : " over WebSocket")
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// The loop's own clock, by which connections are judged idle.
+
+import EventLoop
+
+/// Time as this process lived it: a turn counts for at most two seconds, so that a stopped process or a frozen machine
+/// does not make every client look dead at once.
+struct LoopClock {
+    /// Seconds since the clock began; what slots store.
+    private(set) var seconds: UInt32 = 1
+    /// Milliseconds, likewise.
+    private(set) var milliseconds: UInt64 = 1000
+    private var last = coarseMilliseconds()
+
+    static let longestTurn: UInt64 = 2000
+
+    /// Called once a turn.
+    mutating func advance(to now: UInt64 = coarseMilliseconds()) {
+        milliseconds += min(now &- min(now, last), Self.longestTurn)
+        last = now
+        seconds = UInt32(truncatingIfNeeded: milliseconds / 1000)
+    }
+}

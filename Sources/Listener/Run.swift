@@ -1,0 +1,60 @@
+// The listener's turn: wait, take what came, hand it over in one write, send to each changed connection once.
+
+import EventLoop
+import Glibc
+import Messages
+
+extension Listener {
+    /// Turns until the supervisor goes away or `Stop` is done. Fatal: epoll that fails.
+    mutating func run() -> Never {
+        while true {
+            let count: Int
+            do {
+                count = try poller.wait(milliseconds: held.isEmpty ? 100 : 10)
+            } catch {
+                fatalError("\(error)")
+            }
+            clock.advance()
+            for index in 0..<count {
+                let tag = poller.tag(index)
+                let readiness = poller.readiness(index)
+                switch tag {
+                case Tag.control: handleControl()
+                case Tag.router: handleRouter(readiness)
+                default: handleConnection(Int(truncatingIfNeeded: tag), readiness)
+                }
+            }
+            endTurn()
+        }
+    }
+
+    @inline(__always)
+    private mutating func handleConnection(_ slot: Int, _ readiness: Poller.Interest) {
+        // A slot that was closed earlier in this turn has no descriptor left.
+        guard slot < sockets.count, sockets[slot].descriptor >= 0 else { return }
+        if readiness.contains(.writable) { markDirty(slot) }
+        if !readiness.isDisjoint(with: [.readable, .hangUp]) { receiveInput(slot) }
+    }
+
+    private mutating func handleRouter(_ readiness: Poller.Interest) {
+        if readiness.contains(.writable) { flushFrames() }
+        if !readiness.isDisjoint(with: [.readable, .hangUp]) { receiveBatches() }
+    }
+
+    private mutating func endTurn() {
+        sweep()
+        resumeHeld()
+        flushFrames()
+        flushOutputs()
+        finishStop()
+    }
+
+    /// Notes that a slot has output, to be sent once at the turn's end.
+    @inline(__always)
+    mutating func markDirty(_ slot: Int) {
+        if !sockets[slot].flags.contains(.dirty) {
+            sockets[slot].flags.insert(.dirty)
+            dirty.append(UInt32(truncatingIfNeeded: slot))
+        }
+    }
+}

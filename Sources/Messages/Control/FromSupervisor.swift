@@ -1,0 +1,205 @@
+// What the supervisor tells a worker. Control channels are sequenced-packet sockets: a frame is one packet, and the
+// descriptors that it announces travel with it. No packet is longer than `controlPacketLimit`.
+
+/// The longest control frame in bytes, and the most descriptors that one may carry (the kernel's SCM_MAX_FD).
+package let controlPacketLimit = 65_536
+package let descriptorsPerPacket = 253
+
+/// The first frame: who the worker is.
+package struct Welcome: Frame, Equatable {
+    package static let type = FrameType.welcome
+    package var role: Role
+    /// Unique among the living workers of a supervisor; names the worker on channels.
+    package var worker: UInt32
+    /// Counts the processes that have held this place: 1 for the first.
+    package var generation: UInt32
+    /// The name of a listener in the configuration (with `/n` for the n-th worker of a port), or that of the role.
+    package var name: String
+    /// swift-log's level, 0 trace ... 6 critical.
+    package var logLevel: UInt8
+
+    package init(role: Role, worker: UInt32, generation: UInt32, name: String, logLevel: UInt8) {
+        self.role = role
+        self.worker = worker
+        self.generation = generation
+        self.name = name
+        self.logLevel = logLevel
+    }
+
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(role.rawValue)
+        writer.integer(worker)
+        writer.integer(generation)
+        writer.string(name)
+        writer.integer(logLevel)
+    }
+
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        guard let role = Role(rawValue: try reader.integer()) else { throw FrameError("unknown role") }
+        self.role = role
+        worker = try reader.integer()
+        generation = try reader.integer()
+        name = try reader.string()
+        logLevel = try reader.integer()
+    }
+}
+
+/// One end of the channel to another worker; one descriptor comes with it. A second offer for the same worker number
+/// replaces the first.
+package struct ChannelOffer: Frame, Equatable {
+    package static let type = FrameType.channelOffer
+    package var peerRole: Role
+    package var peerWorker: UInt32
+    package var peerName: String
+
+    package init(peerRole: Role, peerWorker: UInt32, peerName: String) {
+        self.peerRole = peerRole
+        self.peerWorker = peerWorker
+        self.peerName = peerName
+    }
+
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(peerRole.rawValue)
+        writer.integer(peerWorker)
+        writer.string(peerName)
+    }
+
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        guard let role = Role(rawValue: try reader.integer()) else { throw FrameError("unknown role") }
+        peerRole = role
+        peerWorker = try reader.integer()
+        peerName = try reader.string()
+    }
+}
+
+/// The arena of a listener: one descriptor, a memfd that the supervisor has sized and laid out.
+package struct ArenaOffer: Frame, Equatable {
+    package static let type = FrameType.arenaOffer
+    package var byteCount: UInt64
+
+    package init(byteCount: UInt64) { self.byteCount = byteCount }
+    package func write(to writer: inout FrameWriter) { writer.integer(byteCount) }
+    package init(from reader: inout FrameReader) throws(FrameError) { byteCount = try reader.integer() }
+}
+
+/// Connections that the supervisor has accepted for a listener; as many descriptors come with it, in the same order.
+package struct Accepted: Frame, Equatable {
+    package static let type = FrameType.accepted
+
+    package struct Connection: Equatable, Sendable {
+        package var slot: UInt32
+        package var generation: UInt32
+        /// Grows with every connection that the broker accepts; decides between two claims to one client id.
+        package var acceptNumber: UInt64
+        package var peer: PeerAddress
+
+        package init(slot: UInt32, generation: UInt32, acceptNumber: UInt64, peer: PeerAddress) {
+            self.slot = slot
+            self.generation = generation
+            self.acceptNumber = acceptNumber
+            self.peer = peer
+        }
+    }
+
+    package var connections: [Connection]
+    package init(_ connections: [Connection]) { self.connections = connections }
+
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(UInt32(connections.count))
+        for connection in connections {
+            writer.integer(connection.slot)
+            writer.integer(connection.generation)
+            writer.integer(connection.acceptNumber)
+            connection.peer.write(to: &writer)
+        }
+    }
+
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        let count = try reader.count(ofItemsOf: 16 + PeerAddress.byteCount)
+        connections = []
+        connections.reserveCapacity(count)
+        for _ in 0..<count {
+            connections.append(
+                Connection(
+                    slot: try reader.integer(), generation: try reader.integer(), acceptNumber: try reader.integer(),
+                    peer: try PeerAddress(from: &reader)))
+        }
+    }
+}
+
+/// A heartbeat; the worker answers with `Pong` and the same number.
+package struct Ping: Frame, Equatable {
+    package static let type = FrameType.ping
+    package var sequence: UInt64
+    package init(sequence: UInt64) { self.sequence = sequence }
+    package func write(to writer: inout FrameWriter) { writer.integer(sequence) }
+    package init(from reader: inout FrameReader) throws(FrameError) { sequence = try reader.integer() }
+}
+
+/// Stop in good order: a listener takes no more connections, tells its clients (MQTT 5: DISCONNECT with
+/// `reasonCode`), flushes, and answers `Stopped`; a router answers `Stopped` when it has handled what has arrived.
+package struct Stop: Frame, Equatable {
+    package static let type = FrameType.stop
+    /// 0x8B, server shutting down; 0x9C or 0x9D where clients shall go elsewhere.
+    package var reasonCode: UInt8
+    /// Milliseconds that the worker may take before it is killed.
+    package var limit: UInt32
+
+    package init(reasonCode: UInt8, limit: UInt32) {
+        self.reasonCode = reasonCode
+        self.limit = limit
+    }
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(reasonCode)
+        writer.integer(limit)
+    }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        reasonCode = try reader.integer()
+        limit = try reader.integer()
+    }
+}
+
+/// The worker at the other end of a channel is gone and will not come back under this number: the channel is cut, what
+/// belonged to it ends.
+package struct PeerGone: Frame, Equatable {
+    package static let type = FrameType.peerGone
+    package var worker: UInt32
+    package init(worker: UInt32) { self.worker = worker }
+    package func write(to writer: inout FrameWriter) { writer.integer(worker) }
+    package init(from reader: inout FrameReader) throws(FrameError) { worker = try reader.integer() }
+}
+
+/// A question of the operator's, passed on to the router, which answers with one or more `Answer` of the same number.
+package struct Query: Frame, Equatable {
+    package static let type = FrameType.query
+    package enum Kind: UInt8, Sendable {
+        /// One row a client, `cursor` rows skipped.
+        case clients = 1
+        /// Disconnects the client `text`; the answer has one row if there was one.
+        case kick = 2
+    }
+    package var number: UInt32
+    package var kind: Kind
+    package var cursor: UInt32
+    package var text: String
+
+    package init(number: UInt32, kind: Kind, cursor: UInt32 = 0, text: String = "") {
+        self.number = number
+        self.kind = kind
+        self.cursor = cursor
+        self.text = text
+    }
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(number)
+        writer.integer(kind.rawValue)
+        writer.integer(cursor)
+        writer.string(text)
+    }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        number = try reader.integer()
+        guard let kind = Kind(rawValue: try reader.integer()) else { throw FrameError("unknown query") }
+        self.kind = kind
+        cursor = try reader.integer()
+        text = try reader.string()
+    }
+}

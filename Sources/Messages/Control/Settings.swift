@@ -1,0 +1,145 @@
+// What the configuration says to each role. Sent before the first channel, and again whenever a reload changes it.
+
+/// Everything that a listener needs to know of the configuration. Sizes in bytes, times in milliseconds.
+package struct ListenerSettings: Frame, Equatable {
+    package static let type = FrameType.listenerSettings
+
+    package enum Transport: UInt8, Sendable {
+        case mqtt = 1
+        case webSocket = 2
+    }
+    package enum Anonymous: UInt8, Sendable {
+        case refused = 0
+        case loopback = 1
+        case allowed = 2
+    }
+
+    package var transport: Transport = .mqtt
+    package var anonymous: Anonymous = .loopback
+    /// The listening address is a loopback one: the Host rule applies.
+    package var boundToLoopback = true
+    package var logConnections = true
+    package var packetSize: UInt32 = 8 << 20
+    package var topicLevels: UInt32 = 128
+    package var topicLength: UInt32 = 65_535
+    package var clientIdentifierLength: UInt32 = 65_535
+    package var topicAliases: UInt16 = 64
+    package var inFlight: UInt16 = 1024
+    /// Seconds; the most that a client may ask for, 0 for no limit.
+    package var keepAliveMaximum: UInt16 = 0
+    /// What a connection may have waiting to be sent before the router is told to hold back.
+    package var outputBuffer: UInt32 = 1 << 20
+    package var httpRequest: UInt32 = 8192
+    /// From accepting to CONNECT.
+    package var connectTimeout: UInt32 = 10_000
+    package var heartbeatTimeout: UInt32 = 30_000
+    package var webSocketPingInterval: UInt32 = 20_000
+    package var origins: [String] = ["same"]
+    package var hosts: [String] = []
+
+    package init() {}
+
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(transport.rawValue)
+        writer.integer(anonymous.rawValue)
+        writer.boolean(boundToLoopback)
+        writer.boolean(logConnections)
+        writer.integer(packetSize)
+        writer.integer(topicLevels)
+        writer.integer(topicLength)
+        writer.integer(clientIdentifierLength)
+        writer.integer(topicAliases)
+        writer.integer(inFlight)
+        writer.integer(keepAliveMaximum)
+        writer.integer(outputBuffer)
+        writer.integer(httpRequest)
+        writer.integer(connectTimeout)
+        writer.integer(heartbeatTimeout)
+        writer.integer(webSocketPingInterval)
+        for list in [origins, hosts] {
+            writer.integer(UInt32(list.count))
+            for text in list { writer.string(text) }
+        }
+    }
+
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        guard let transport = Transport(rawValue: try reader.integer()),
+            let anonymous = Anonymous(rawValue: try reader.integer())
+        else { throw FrameError("unknown transport or rule for anonymous clients") }
+        self.transport = transport
+        self.anonymous = anonymous
+        boundToLoopback = try reader.boolean()
+        logConnections = try reader.boolean()
+        packetSize = try reader.integer()
+        topicLevels = try reader.integer()
+        topicLength = try reader.integer()
+        clientIdentifierLength = try reader.integer()
+        topicAliases = try reader.integer()
+        inFlight = try reader.integer()
+        keepAliveMaximum = try reader.integer()
+        outputBuffer = try reader.integer()
+        httpRequest = try reader.integer()
+        connectTimeout = try reader.integer()
+        heartbeatTimeout = try reader.integer()
+        webSocketPingInterval = try reader.integer()
+        origins = try Self.strings(&reader)
+        hosts = try Self.strings(&reader)
+    }
+
+    private static func strings(_ reader: inout FrameReader) throws(FrameError) -> [String] {
+        var list: [String] = []
+        for _ in 0..<(try reader.count(ofItemsOf: 4)) { list.append(try reader.string()) }
+        return list
+    }
+}
+
+/// Everything that the router needs to know of the configuration. Sizes in bytes.
+package struct RouterSettings: Frame, Equatable {
+    package static let type = FrameType.routerSettings
+
+    /// What happens to a message for a session whose queue is full.
+    package enum QueuePolicy: UInt8, Sendable {
+        case dropOldest = 1
+        case dropNewest = 2
+        case disconnect = 3
+    }
+
+    package var sessions: UInt32 = 1_000_000
+    /// A client.
+    package var subscriptions: UInt32 = 10_000
+    package var inFlight: UInt16 = 1024
+    package var queueMessages: UInt32 = 10_000
+    package var queueBytes: UInt64 = 16 << 20
+    package var queuePolicy: QueuePolicy = .dropOldest
+    package var retainedMessages: UInt32 = 1_000_000
+    package var retainedBytes: UInt64 = 1 << 30
+    /// The longest packet of any listener, which bounds a frame.
+    package var packetSize: UInt32 = 8 << 20
+
+    package init() {}
+
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(sessions)
+        writer.integer(subscriptions)
+        writer.integer(inFlight)
+        writer.integer(queueMessages)
+        writer.integer(queueBytes)
+        writer.integer(queuePolicy.rawValue)
+        writer.integer(retainedMessages)
+        writer.integer(retainedBytes)
+        writer.integer(packetSize)
+    }
+
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        sessions = try reader.integer()
+        subscriptions = try reader.integer()
+        inFlight = try reader.integer()
+        queueMessages = try reader.integer()
+        queueBytes = try reader.integer()
+        guard let policy = QueuePolicy(rawValue: try reader.integer()) else { throw FrameError("unknown queue policy") }
+        queuePolicy = policy
+        retainedMessages = try reader.integer()
+        retainedBytes = try reader.integer()
+        packetSize = try reader.integer()
+    }
+}

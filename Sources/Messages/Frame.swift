@@ -1,0 +1,100 @@
+// The frame: what every message between two workers is made of.
+//
+// Layout, little-endian: u32 length of the whole frame, u8 type, u8 flags, u16 catalogue version, then the fields
+// that the type documents. Decoders fail unless they end exactly at the frame's end. A malformed frame is the fault
+// of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
+
+/// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
+package let catalogueVersion: UInt16 = 1
+
+/// The type of a frame; its family is named by the upper half of the byte.
+package enum FrameType: UInt8, Sendable {
+    // Control, from the supervisor (0x0_) and to it (0x1_).
+    case welcome = 0x01
+    case listenerSettings = 0x02
+    case routerSettings = 0x03
+    case channelOffer = 0x04
+    case arenaOffer = 0x05
+    case accepted = 0x06
+    case ping = 0x07
+    case stop = 0x08
+    case peerGone = 0x09
+    case query = 0x0A
+
+    case ready = 0x11
+    case pong = 0x12
+    case closed = 0x13
+    case stopped = 0x14
+    case answer = 0x15
+    case fault = 0x16
+
+    // Data, from a listener to the router (0x2_), from the router to a listener (0x3_), both ways (0x4_).
+    case connect = 0x21
+    case publish = 0x22
+    case subscribe = 0x23
+    case unsubscribe = 0x24
+    case disconnected = 0x25
+    case congestion = 0x26
+    case consumed = 0x27
+
+    case batch = 0x31
+    case connack = 0x32
+    case deliver = 0x33
+    case suback = 0x34
+    case unsuback = 0x35
+    case dismiss = 0x36
+    case refusal = 0x37
+
+    case hello = 0x41
+    case acknowledge = 0x42
+}
+
+/// Why a frame was refused. `what` says which rule it broke.
+package struct FrameError: Error, Equatable, CustomStringConvertible {
+    package let what: StaticString
+    @inlinable package init(_ what: StaticString) { self.what = what }
+    package static func == (a: FrameError, b: FrameError) -> Bool { a.description == b.description }
+    package var description: String { what.description }
+}
+
+/// The eight bytes that open every frame.
+package struct FrameHead: Equatable, Sendable {
+    /// Bytes of the header.
+    @inlinable package static var byteCount: Int { 8 }
+    /// No frame is longer: a PUBLISH of 256 MiB and its envelope.
+    @inlinable package static var largestFrame: Int { 257 << 20 }
+
+    package let length: Int
+    package let type: FrameType
+    package let flags: UInt8
+
+    @inlinable
+    package init(length: Int, type: FrameType, flags: UInt8 = 0) {
+        self.length = length
+        self.type = type
+        self.flags = flags
+    }
+
+    /// Reads the header at `offset`; `nil` while fewer than eight bytes are there.
+    @inlinable
+    @inline(__always)
+    package static func read(_ bytes: RawSpan, at offset: Int) throws(FrameError) -> FrameHead? {
+        guard bytes.byteCount &- offset >= byteCount else { return nil }
+        let word = bytes.load64(at: offset)
+        let length = Int(truncatingIfNeeded: word & 0xFFFF_FFFF)
+        guard word >> 48 == UInt64(catalogueVersion) else { throw FrameError("another version of the catalogue") }
+        guard let type = FrameType(rawValue: UInt8(truncatingIfNeeded: word >> 32)) else {
+            throw FrameError("unknown frame type")
+        }
+        guard length >= byteCount, length <= largestFrame else { throw FrameError("frame length out of range") }
+        return FrameHead(length: length, type: type, flags: UInt8(truncatingIfNeeded: word >> 40))
+    }
+
+    /// The header as one integer, to be stored at the frame's start.
+    @inlinable
+    @inline(__always)
+    package static func word(length: Int, type: FrameType, flags: UInt8 = 0) -> UInt64 {
+        UInt64(truncatingIfNeeded: length) | UInt64(type.rawValue) << 32 | UInt64(flags) << 40
+            | UInt64(catalogueVersion) << 48
+    }
+}

@@ -1,0 +1,106 @@
+// What the supervisor says to the router, and the operator's questions that it passes on.
+
+import Channel
+import EventLoop
+import Glibc
+import MQTT
+import Messages
+
+extension Router {
+    /// Takes every packet that waits. Without a supervisor the router ends.
+    mutating func handleControl() {
+        do {
+            while true {
+                switch try control.receive() {
+                case .wouldBlock: return
+                case .ended: end("the supervisor is gone")
+                case .packet(let packet): try handle(packet)
+                }
+            }
+        } catch {
+            end("the control channel failed: \(error)")
+        }
+    }
+
+    private mutating func handle(_ packet: ControlChannel.Packet) throws {
+        let bytes = packet.bytes.span.raw
+        switch try FrameHead.read(bytes, at: 0)?.type {
+        case .ping: try report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
+        case .routerSettings:
+            settings = try RouterSettings(decoding: bytes)
+        case .channelOffer:
+            guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
+            try attach(descriptor, try ChannelOffer(decoding: bytes))
+        case .peerGone:
+            let worker = try PeerGone(decoding: bytes).worker
+            if let link = links.firstIndex(where: { $0.isOpen && $0.worker == worker }) { detach(link) }
+        case .query: try answer(try Query(decoding: bytes))
+        case .stop:
+            for link in links.indices where links[link].isOpen { receiveFrames(link) }
+            try report(Stopped())
+            exit(0)
+        default: throw FrameError("a frame that is not for a running router")
+        }
+    }
+
+    mutating func report(_ frame: some Frame) throws(SystemError) {
+        try control.send(frame.encoded())
+    }
+
+    private func currentCounters() -> [UInt64] {
+        var values = RouterCounter.allCases.map { counters[$0.rawValue] }
+        values[RouterCounter.sessions.rawValue] = UInt64(sessionCount)
+        values[RouterCounter.subscriptions.rawValue] = UInt64(tree.count)
+        values[RouterCounter.retainedMessages.rawValue] = UInt64(retained.count)
+        return values
+    }
+
+    private func end(_ reason: String) -> Never {
+        fputs("apus-router ends: \(reason)\n", stderr)
+        exit(1)
+    }
+
+    // MARK: questions
+
+    /// What one packet of rows may take.
+    private static var answerBytes: Int { controlPacketLimit / 2 }
+
+    private mutating func answer(_ query: Query) throws(SystemError) {
+        switch query.kind {
+        case .clients: try answerClients(query)
+        case .kick:
+            guard let number = clients[Array(query.text.utf8)] else {
+                return try report(Answer(number: query.number, nextCursor: nil, clients: []))
+            }
+            let row = row(Int(number))
+            dismiss(Int(number), .administrativeAction)
+            try report(Answer(number: query.number, nextCursor: nil, clients: [row]))
+        }
+    }
+
+    private mutating func answerClients(_ query: Query) throws(SystemError) {
+        var rows: [Answer.Client] = []
+        var size = 0
+        var number = Int(query.cursor)
+        while number < sessions.count, size < Self.answerBytes {
+            if sessions[number].link >= 0 {
+                let row = row(number)
+                rows.append(row)
+                size += 64 + row.clientIdentifier.utf8.count + row.listener.utf8.count
+            }
+            number += 1
+        }
+        let next = number < sessions.count ? UInt32(number) : nil
+        try report(Answer(number: query.number, nextCursor: next, clients: rows))
+    }
+
+    private func row(_ number: Int) -> Answer.Client {
+        let session = sessions[number]
+        return Answer.Client(
+            // An identifier may be 64 KiB long; a table shows its beginning.
+            clientIdentifier: text(Array(session.clientIdentifier.prefix(1024))),
+            listener: links[Int(session.link)].name, peer: session.peer, version: session.version,
+            connected: seconds &- session.connectedAt, keepAlive: session.keepAlive,
+            subscriptions: UInt32(tree.count(session: UInt32(number))))
+    }
+}

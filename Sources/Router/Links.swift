@@ -1,0 +1,79 @@
+// Listeners come and go, and their output is sent.
+
+import EventLoop
+import Glibc
+import Messages
+
+extension Router {
+    /// Takes a channel to a listener and greets it.
+    mutating func attach(_ descriptor: Int32, _ offer: ChannelOffer) throws(SystemError) {
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        if let known = links.firstIndex(where: { $0.isOpen && $0.worker == offer.peerWorker }) { detach(known) }
+        var link = try ListenerLink(packetSize: Int(settings.packetSize))
+        link.descriptor = descriptor
+        link.worker = offer.peerWorker
+        link.name = offer.peerName
+        let index = links.firstIndex { !$0.isOpen } ?? links.count
+        if index == links.count { links.append(link) } else { links[index] = link }
+        try poller.add(descriptor, .readable, tag: UInt64(index))
+        links[index].append(Hello(worker: welcome.worker, generation: welcome.generation).encoded())
+        links[index].isTouched = true
+    }
+
+    /// The listener is gone, and its connections with it: their sessions end, their wills are published.
+    mutating func detach(_ link: Int) {
+        guard links[link].isOpen else { return }
+        poller.remove(links[link].descriptor)
+        close(links[link].descriptor)
+        links[link].descriptor = -1
+        links[link].isTouched = false
+        for entry in links[link].slots where entry != 0 {
+            // Wills may have ended sessions of this very link.
+            let number = Int(entry) - 1
+            if sessions[number].link == Int32(link) { end(number, publishWill: true) }
+        }
+        links[link].slots = []
+        links[link].waiting = []
+        links[link].input.release()
+        links[link].output.release()
+    }
+
+    /// Closes the batch of a link and sends what it takes.
+    mutating func flush(_ link: Int) {
+        guard links[link].isOpen else {
+            links[link].isTouched = false
+            return
+        }
+        drainWaiting(link)
+        links[link].closeBatch()
+        let count = links[link].outputEnd - links[link].outputStart
+        var isComplete = true
+        if count > 0 {
+            switch send(links[link].descriptor, links[link].output.span(links[link].outputStart, count)) {
+            case .bytes(let sent):
+                links[link].outputStart += sent
+                isComplete = sent == count
+            case .wouldBlock: isComplete = false
+            case .ended, .failed: return cut(link, "it takes no more frames")
+            }
+        }
+        if isComplete {
+            links[link].outputStart = 0
+            links[link].outputEnd = 0
+        }
+        watch(link, forRoom: !isComplete)
+        // What still waits and could go on does so in the next turn.
+        links[link].isTouched = isComplete && !links[link].waiting.isEmpty && links[link].hasRoom
+    }
+
+    private mutating func watch(_ link: Int, forRoom: Bool) {
+        guard forRoom != links[link].isWatchedForRoom else { return }
+        links[link].isWatchedForRoom = forRoom
+        do {
+            try poller.modify(
+                links[link].descriptor, forRoom ? [.readable, .writable] : .readable, tag: UInt64(link))
+        } catch {
+            fatalError("\(error)")
+        }
+    }
+}

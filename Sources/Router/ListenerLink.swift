@@ -1,0 +1,125 @@
+// The router's side of the channel to one listener: the stream that comes from it, and the batches that go to it.
+
+import EventLoop
+import Messages
+
+/// A listener, as the router sees it.
+struct ListenerLink {
+    /// -1: nobody.
+    var descriptor: Int32 = -1
+    var worker: UInt32 = 0
+    var name = ""
+    var saidHello = false
+    var isWatchedForRoom = false
+    var isTouched = false
+
+    /// What has arrived: bytes `inputStart..<inputEnd` of `input` are not handled.
+    let input: Region
+    var inputStart = 0
+    var inputEnd = 0
+    /// Bytes of its stream that are handled, since the channel began: what batches answer.
+    var handled: UInt64 = 0
+    /// What the last batch answered.
+    var answered: UInt64 = 0
+
+    /// What goes to it: bytes `outputStart..<outputEnd` of `output` are not sent.
+    let output: Region
+    var outputStart = 0
+    var outputEnd = 0
+    /// Bytes produced since the channel began, and those that it has applied.
+    var produced: UInt64 = 0
+    var consumed: UInt64 = 0
+    /// Where the open batch's header lies in `output`; -1: none is open.
+    var batch = -1
+    /// Where the open Deliver frame lies, and its recipients so far; -1: none is open.
+    var delivery = -1
+    var recipients = 0
+    /// Acknowledgements that the batch will end with.
+    var acknowledgements: [UInt64] = []
+
+    /// The session in each slot, plus one; 0: none.
+    var slots: [UInt32] = []
+    /// Sessions with a queue that wait for room.
+    var waiting: [UInt32] = []
+
+    /// Bytes that may be on their way to a listener: as the arena's layout has it.
+    static let window: UInt64 = 4 << 20
+    /// A batch that has become as long as this is closed as soon as an input frame is handled.
+    static let batchLength = 64 << 10
+    static let receiveSize = 1 << 20
+
+    init(packetSize: Int) throws(SystemError) {
+        // A frame is at most a packet, its envelope and eight bytes for each slot of a full listener.
+        let frame = packetSize + (16 << 20)
+        input = try Region(byteCount: frame + 4 << 20)
+        output = try Region(byteCount: 4 * frame)
+        acknowledgements.reserveCapacity(1024)
+    }
+
+    var isOpen: Bool { descriptor >= 0 }
+
+    /// Whether messages may be sent; else they go to their sessions' queues.
+    @inline(__always)
+    var hasRoom: Bool { produced &- consumed < Self.window }
+
+    /// Room for `count` bytes at the end of the open batch, which is opened if need be.
+    @inline(__always)
+    @_lifetime(immortal)
+    mutating func append(_ count: Int) -> MutableRawSpan {
+        if batch < 0 || outputEnd &+ count > output.byteCount { prepare(count) }
+        let start = outputEnd
+        outputEnd &+= count
+        produced &+= UInt64(truncatingIfNeeded: count)
+        return output.mutableSpan(start, count)
+    }
+
+    mutating func append(_ frame: [UInt8]) {
+        var span = append(frame.count)
+        span.copy(frame.span.raw, at: 0)
+    }
+
+    @inline(never)
+    private mutating func prepare(_ count: Int) {
+        let needed = count + BatchFrame.byteCount
+        if outputEnd + needed > output.byteCount, outputStart > 0 {
+            output.move(from: outputStart, to: 0, count: outputEnd - outputStart)
+            if batch >= 0 { batch -= outputStart }
+            if delivery >= 0 { delivery -= outputStart }
+            outputEnd -= outputStart
+            outputStart = 0
+        }
+        // Deliveries stop at the window; what else there is is bounded by what the listener may have outstanding.
+        precondition(outputEnd + needed <= output.byteCount, "the output to a listener exceeds every limit")
+        guard batch < 0 else { return }
+        batch = outputEnd
+        outputEnd += BatchFrame.byteCount
+        produced &+= UInt64(BatchFrame.byteCount)
+    }
+
+    /// Adds an acknowledgement for a client of this listener's.
+    @inline(__always)
+    mutating func acknowledge(_ entry: SlotEntry) {
+        acknowledgements.append(entry.word)
+    }
+
+    /// Closes the open batch, or writes an empty one where there is input to answer.
+    mutating func closeBatch() {
+        if !acknowledgements.isEmpty {
+            let length = FrameHead.byteCount &+ 8 &* acknowledgements.count
+            var span = append(length)
+            span.store(FrameHead.word(length: length, type: .acknowledge), at: 0)
+            for index in acknowledgements.indices {
+                span.store(acknowledgements[index], at: FrameHead.byteCount &+ 8 &* index)
+            }
+            acknowledgements.removeAll(keepingCapacity: true)
+        }
+        if batch < 0 {
+            guard answered != handled else { return }
+            prepare(0)
+        }
+        var head = output.mutableSpan(batch, BatchFrame.byteCount)
+        BatchFrame.write(to: &head, length: outputEnd &- batch &- BatchFrame.byteCount, answers: handled)
+        answered = handled
+        batch = -1
+    }
+}

@@ -1,0 +1,73 @@
+// Reads the stream of a listener and handles every frame that is whole.
+
+import EventLoop
+import Journal
+import Messages
+
+extension Router {
+    mutating func receiveFrames(_ link: Int) {
+        makeInputRoom(link)
+        let input = links[link].input
+        let end = links[link].inputEnd
+        var room = input.mutableSpan(end, min(input.byteCount - end, ListenerLink.receiveSize))
+        switch receive(links[link].descriptor, into: &room) {
+        case .bytes(let count):
+            links[link].inputEnd = end + count
+            links[link].isTouched = true
+            do throws(FrameError) {
+                try handleFrames(link)
+            } catch {
+                cut(link, error.description)
+            }
+        case .wouldBlock: break
+        case .ended, .failed: cut(link, "its channel ended")
+        }
+    }
+
+    /// The rest of a frame moves to the front when the room behind it gets short.
+    private mutating func makeInputRoom(_ link: Int) {
+        let start = links[link].inputStart
+        let count = links[link].inputEnd - start
+        if count > 0, links[link].input.byteCount - links[link].inputEnd >= ListenerLink.receiveSize { return }
+        if start > 0 {
+            links[link].input.move(from: start, to: 0, count: count)
+            links[link].inputStart = 0
+            links[link].inputEnd = count
+        }
+    }
+
+    private mutating func handleFrames(_ link: Int) throws(FrameError) {
+        let start = links[link].inputStart
+        let bytes = links[link].input.span(start, links[link].inputEnd - start)
+        var position = 0
+        while let header = try FrameHead.read(bytes, at: position) {
+            guard bytes.byteCount &- position >= header.length else {
+                guard header.length <= links[link].input.byteCount - ListenerLink.receiveSize else {
+                    throw FrameError("a frame longer than any may be")
+                }
+                break
+            }
+            links[link].handled &+= UInt64(truncatingIfNeeded: header.length)
+            switch header.type {
+            case .publish: try handlePublish(link, bytes, position, header)
+            case .acknowledge: try handleAcknowledgements(link, bytes, position, header)
+            default: try handleRequest(link, bytes.extracting(position..<(position + header.length)), header.type)
+            }
+            // The channel may have been cut by what the frame led to.
+            guard links[link].isOpen else { return }
+            position &+= header.length
+            if links[link].batch >= 0, links[link].outputEnd &- links[link].batch > ListenerLink.batchLength {
+                links[link].closeBatch()
+            }
+        }
+        links[link].inputStart = start + position
+    }
+
+    /// The listener broke the catalogue: reports it, to be replaced, and ends its sessions.
+    mutating func cut(_ link: Int, _ reason: String) {
+        guard links[link].isOpen else { return }
+        Journal.log(.channelCut, [.worker: "listener/\(links[link].name)", .reason: reason])
+        try? report(Fault(worker: links[link].worker, what: reason))
+        detach(link)
+    }
+}

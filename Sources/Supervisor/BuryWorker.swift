@@ -1,0 +1,145 @@
+// What follows the death of a worker: its process is reaped, its clients' sockets are shut down, its peers are told,
+// and it is decided whether and when another one takes its place.
+
+internal import Channel
+internal import Configuration
+internal import EventLoop
+internal import Glibc
+internal import Journal
+internal import Messages
+
+/// How a process ended.
+enum ExitStatus: Equatable, CustomStringConvertible {
+    case exited(Int32)
+    case signal(Int32)
+
+    /// From what waitpid reports.
+    init(_ status: Int32) {
+        let signal = status & 0x7F
+        self = signal == 0 ? .exited(status >> 8 & 0xFF) : .signal(signal)
+    }
+
+    var description: String {
+        switch self {
+        case .exited(let status): "exit status \(status)"
+        case .signal(let signal):
+            // strsignal's text is copied at once.
+            "signal \(signal) (\(unsafe String(cString: strsignal(signal))))"
+        }
+    }
+}
+
+extension Supervisor {
+    /// Sockets of dead listeners that are closed in one turn, so that thousands of them do not hold up the loop.
+    private static let closedPerTurn = 1000
+
+    /// Children have ended: who, and how.
+    func reap(_ now: UInt64) {
+        for worker in workers.values.sorted(by: { $0.number < $1.number }) {
+            var status: Int32 = 0
+            // The call writes one integer.
+            guard unsafe waitpid(worker.process, &status, WNOHANG) == worker.process else { continue }
+            bury(worker, ExitStatus(status), now)
+        }
+    }
+
+    private func bury(_ worker: Worker, _ status: ExitStatus, _ now: UInt64) {
+        // What it said before it died comes first.
+        hear(worker, now, all: true)
+        let place = worker.place
+        let wasAsked = worker.killed == nil && status == .exited(0) && (state == .stopping || place.isRetired)
+        workers[worker.number] = nil
+        poller.remove(worker.channel.descriptor)
+        for timer: Timer in [
+            .start(worker.number), .lingering(worker.number), .flush(worker.number), .removal(worker.number),
+        ] {
+            timers.cancel(timer)
+        }
+        if !wasAsked {
+            Journal.log(
+                .workerExited,
+                [
+                    .worker: place.label, .pid: "\(worker.process)", .status: "\(status)",
+                    .generation: "\(worker.generation)",
+                ])
+        }
+        retireCounters(of: worker)
+        doomed += worker.slots.closeAll()
+        failQueries(to: worker, now)
+        // A router that reads the rest of what a listener said before it stopped must not be told to drop it.
+        unwire(worker, tellsPeers: !(wasAsked && state == .stopping), now)
+        place.state = .empty
+
+        if state == .stopping {
+            perform(stop?.exited(worker.number, now: now) ?? [], now)
+        } else if place.isRetired {
+            remove(place)
+        } else {
+            if worker.readySince == nil { place.failedStarts += 1 }
+            decideSuccession(place, status: status, readyFor: worker.readySince.map { now - $0 }, now)
+        }
+    }
+
+    /// Whether and when a place is filled again.
+    func decideSuccession(_ place: Place, status: ExitStatus?, readyFor: UInt64?, _ now: UInt64) {
+        let isRefusal = status == .exited(configurationStatus)
+        if state == .starting, isRefusal || place.failedStarts >= Self.startAttempts {
+            let end = status.map { "\($0)" } ?? "it could not be started"
+            giveUp(place, "the broker can not start without it: \(end)")
+            exitStatus = isRefusal ? configurationStatus : 1
+            beginStop("\(place.label) did not become ready", now)
+        } else if isRefusal || !place.role.entry.restartable {
+            giveUp(place, "it ended with \(status.map { "\($0)" } ?? "no status"), which means that it can not work")
+            closePorts(without: place)
+            // Without its router, or without any listener, there is no broker.
+            let isNeeded = place.role.entry.count == .one || places.allSatisfy { $0.listener == nil || $0.isGivenUp }
+            if isNeeded {
+                exitStatus = configurationStatus
+                beginStop("\(place.label) can not work", now)
+            }
+        } else {
+            let delay = place.backoff.died(readyFor: readyFor)
+            place.state = .waiting
+            totals.restarts += 1
+            Journal.log(.workerBackingOff, [.worker: place.label, .duration: "\(delay)"])
+            timers.set(.respawn(place.label), at: now + delay)
+        }
+    }
+
+    private func giveUp(_ place: Place, _ reason: String) {
+        place.state = .givenUp
+        Journal.log(.workerGivenUp, [.worker: place.label, .reason: reason])
+    }
+
+    /// A port that no worker will ever serve again refuses its clients instead of letting them wait.
+    private func closePorts(without place: Place) {
+        for port in ports where port.places.contains(where: { $0 === place }) && port.places.allSatisfy(\.isGivenUp) {
+            shut(port)
+        }
+    }
+
+    /// The counters of a dead worker go on counting in the totals.
+    private func retireCounters(of worker: Worker) {
+        for (name, value) in namedCounters(of: worker) where !isGauge(name) {
+            totals.retired[name, default: 0] &+= value
+        }
+    }
+
+    /// Ends some of the connections that belonged to dead listeners.
+    func closeDoomed() {
+        guard !doomed.isEmpty else { return }
+        for descriptor in doomed.suffix(Self.closedPerTurn) {
+            // Shut down first: while others hold duplicates, closing alone would tell the client nothing.
+            shutdown(descriptor, Int32(SHUT_RDWR))
+            close(descriptor)
+        }
+        doomed.removeLast(min(doomed.count, Self.closedPerTurn))
+        openGates()
+    }
+}
+
+extension Place {
+    var isGivenUp: Bool {
+        if case .givenUp = state { true } else { false }
+    }
+}

@@ -1,0 +1,137 @@
+// Reads what workers report, and keeps their heartbeats. A worker that breaks the catalogue is killed and replaced;
+// reports about what is no longer there are ignored.
+
+internal import Channel
+internal import Configuration
+internal import EventLoop
+internal import Glibc
+internal import Journal
+internal import Messages
+
+extension Supervisor {
+    /// The most frames of one worker that are read in a turn.
+    private static let framesPerTurn = 256
+
+    /// A worker's control channel is readable, or has ended.
+    func hear(_ worker: Worker, _ now: UInt64, all: Bool = false) {
+        var left = all ? Int.max : Self.framesPerTurn
+        while left > 0 {
+            left -= 1
+            let packet: ControlChannel.Packet
+            do throws(SystemError) {
+                switch try worker.channel.receive() {
+                case .packet(let received): packet = received
+                case .wouldBlock: return
+                case .ended:
+                    channelEnded(worker, now)
+                    return
+                }
+            } catch {
+                log(worker, cut: "\(error)")
+                poller.remove(worker.channel.descriptor)
+                end(worker, now)
+                return
+            }
+            // No report carries descriptors; those that come are not kept.
+            for descriptor in packet.descriptors { close(descriptor) }
+            guard worker.killed == nil else { continue }
+            do throws(FrameError) {
+                try understand(packet.bytes, from: worker, now)
+            } catch {
+                log(worker, cut: "it sent what the catalogue does not allow: \(error)")
+                end(worker, now)
+            }
+        }
+    }
+
+    func log(_ worker: Worker, cut reason: String) {
+        Journal.log(.channelCut, [.worker: worker.place.label, .pid: "\(worker.process)", .reason: reason])
+    }
+
+    private func understand(_ frame: [UInt8], from worker: Worker, _ now: UInt64) throws(FrameError) {
+        guard let header = unsafe try FrameHeader.read(frame.span.bytes, at: 0) else {
+            throw FrameError("frame shorter than its header")
+        }
+        switch header.type {
+        case .ready:
+            _ = try Ready(decoding: frame)
+            becameReady(worker, now)
+        case .pong:
+            let pong = try Pong(decoding: frame)
+            worker.heartbeat.pong(sequence: pong.sequence)
+            worker.counters = pong.counters
+        case .closed:
+            let closed = try Closed(decoding: frame)
+            for slot in closed.slots {
+                let reported = SlotTable.Slot(index: slot.slot, generation: slot.generation)
+                if let descriptor = worker.slots.close(reported) { close(descriptor) }
+            }
+            openGates()
+        case .stopped:
+            _ = try Stopped(decoding: frame)
+            hasStopped(worker, now)
+        case .answer: answered(try Answer(decoding: frame), now)
+        case .fault:
+            let fault = try Fault(decoding: frame)
+            blame(fault, by: worker, now)
+        default: throw FrameError("a frame that workers do not send")
+        }
+    }
+
+    private func becameReady(_ worker: Worker, _ now: UInt64) {
+        guard worker.phase == .starting else { return }
+        worker.phase = .ready
+        worker.readySince = now
+        worker.place.failedStarts = 0
+        worker.heartbeat = makeHeartbeat(now)
+        timers.cancel(.start(worker.number))
+        Journal.log(
+            .workerReady,
+            [
+                .worker: worker.place.label, .duration: "\(now - worker.started)", .pid: "\(worker.process)",
+                .generation: "\(worker.generation)",
+            ])
+        noticeReadiness(now)
+    }
+
+    /// A worker reports that a peer broke the catalogue. A report about one that was replaced already is late.
+    private func blame(_ fault: Fault, by worker: Worker, _ now: UInt64) {
+        guard let culprit = workers[fault.worker], culprit.phase != .ending,
+            wires.contains(where: { $0.joins(culprit.number) && $0.joins(worker.number) })
+        else { return }
+        log(culprit, cut: "\(worker.place.label) says: \(fault.what)")
+        end(culprit, now)
+    }
+
+    /// The worker is exiting; where its process stays nevertheless, it is killed.
+    private func channelEnded(_ worker: Worker, _ now: UInt64) {
+        poller.remove(worker.channel.descriptor)
+        if worker.phase != .stopping { worker.phase = .ending }
+        timers.set(.lingering(worker.number), at: now + 1000)
+    }
+
+    /// Every worker's heartbeat; the status line with it.
+    func beat(_ now: UInt64) {
+        let settings = configuration.supervisor
+        let interval = UInt64(settings.heartbeatInterval.milliseconds)
+        let timeout = UInt64(settings.heartbeatTimeout.milliseconds)
+        timers.set(.beat, at: now + Heartbeat.beat(interval: interval, timeout: timeout))
+        for worker in workers.values where worker.phase == .ready {
+            worker.heartbeat.interval = interval
+            worker.heartbeat.timeout = timeout
+            switch worker.heartbeat.turn(now: now) {
+            case .none: break
+            case .ping(let sequence): send(Ping(sequence: sequence), to: worker, now)
+            case .hung:
+                Journal.log(
+                    .workerHung,
+                    [
+                        .worker: worker.place.label, .pid: "\(worker.process)",
+                        .duration: "\(worker.heartbeat.silence)",
+                    ])
+                end(worker, now)
+            }
+        }
+        updateStatusLine()
+    }
+}

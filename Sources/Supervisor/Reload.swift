@@ -1,0 +1,115 @@
+// Reads the configuration again and applies what a running broker can take over: log, limits of packets and queues,
+// times, who may connect, listeners that come and go. A file that is refused, or a new port that can not be opened,
+// leaves everything as it was. Asked for by SIGHUP and by `apusctl reload`.
+
+internal import Configuration
+internal import Control
+internal import EventLoop
+internal import Journal
+package import Logging
+internal import Messages
+internal import Systemd
+
+/// Why a reload has changed nothing.
+struct ReloadFailure: Error {
+    let reason: String
+}
+
+extension Configuration {
+    /// What is in force after a reload of `new`: that, except for what is built into the running processes and their
+    /// arenas.
+    func successor(_ new: Configuration) -> Configuration {
+        var next = new
+        next.stateDirectory = stateDirectory
+        next.runtimeDirectory = runtimeDirectory
+        next.libexecDirectory = libexecDirectory
+        next.limits.connections = limits.connections
+        next.limits.memory = limits.memory
+        next.limits.packetSize = limits.packetSize
+        next.listeners = new.listeners.map { listener in
+            guard var kept = listeners.first(where: { $0.name == listener.name }) else { return listener }
+            kept.origins = listener.origins
+            kept.hosts = listener.hosts
+            return kept
+        }
+        return next
+    }
+
+    /// The names of all settings in which `other` differs.
+    fileprivate func differences(from other: Configuration) -> [String] {
+        let changes = other.changes(to: self)
+        return changes.applied + changes.needsRestart
+    }
+}
+
+extension Supervisor {
+    func reload(_ now: UInt64) throws(ReloadFailure) -> ReloadReport {
+        let new: Configuration
+        do throws(ConfigurationErrors) {
+            new = try Configuration.load(path: configurationPath, environment: environment)
+        } catch {
+            for problem in error.problems { Journal.log(.configurationRefused, [.error: problem.description]) }
+            throw ReloadFailure(reason: error.description)
+        }
+        let next = configuration.successor(new)
+        let report = ReloadReport(
+            applied: next.differences(from: configuration), needsRestart: new.differences(from: next))
+
+        // All that can fail, first.
+        var opened: [Port] = []
+        for listener in next.listeners where !configuration.listeners.contains(where: { $0.name == listener.name }) {
+            do throws(PortFailure) {
+                // A listener that was removed just now still holds its places.
+                guard !ports.contains(where: { $0.listener.name == listener.name }) else {
+                    throw PortFailure(
+                        listener: listener.name, address: listener.bind.description,
+                        reason: "the former \(listener.name) is still stopping, try again", isInUse: false)
+                }
+                opened.append(try openPort(listener, others: next.listeners))
+            } catch {
+                for port in opened { port.closeAll() }
+                throw ReloadFailure(reason: error.description)
+            }
+        }
+        apply(next, adding: opened, now)
+
+        let words = report.applied.isEmpty ? "nothing has changed" : report.applied.joined(separator: ", ")
+        Journal.log(.configurationReloaded, [.reason: words])
+        if !report.needsRestart.isEmpty {
+            Journal.log(.configurationNeedsRestart, [.key: report.needsRestart.joined(separator: ", ")])
+        }
+        return report
+    }
+
+    private func apply(_ next: Configuration, adding opened: [Port], _ now: UInt64) {
+        let removed = ports.filter { port in !next.listeners.contains { $0.name == port.listener.name } }
+        let levelChanged = next.log.level != configuration.log.level
+        configuration = next
+        Journal.configure(level: next.log.level.journal, connections: next.log.connections)
+        for port in removed {
+            shut(port)
+            for place in port.places { retire(place, now) }
+        }
+        for port in opened {
+            add(port)
+            for place in port.places { fill(place, now) }
+        }
+        for worker in workers.values {
+            if levelChanged { send(welcome(worker), to: worker, now) }
+            sendSettings(to: worker, now)
+        }
+    }
+
+    func reloadOnSignal(_ now: UInt64) {
+        guard state == .ready else { return }
+        Notify.send(.reloading)
+        // A failure has been logged.
+        _ = try? reload(now)
+        Notify.send(.ready)
+    }
+}
+
+extension Configuration.LogLevel {
+    /// The level of the log library that has the same name.
+    package var journal: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
+}

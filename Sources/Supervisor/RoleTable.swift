@@ -1,0 +1,43 @@
+// The role table: which workers there are and how they are wired. Data, read by whoever starts, wires, replaces and
+// stops them; reading it is reading the wiring.
+
+package import Messages
+
+/// One role of the broker.
+package struct RoleEntry: Sendable, Equatable {
+    package enum Count: Sendable, Equatable {
+        /// One in the broker.
+        case one
+        /// As many as `workers` of each `[[listener]]` says.
+        case forEachListener
+    }
+
+    package let role: Role
+    /// The file in the libexec folder, and what `ps` shows.
+    package let executable: String
+    /// The roles that it has a channel to. Each pair stands at both its ends.
+    package let peers: [Role]
+    package let count: Count
+    /// Whether a dead one is replaced; where not, the broker ends with it.
+    package let restartable: Bool
+    /// Whether it owns an arena and the connections of clients.
+    package let holdsConnections: Bool
+}
+
+/// Every role, in the order in which they start. They stop in the reverse order.
+package let roleTable: [RoleEntry] = [
+    RoleEntry(
+        role: .router, executable: "apus-router", peers: [.listener], count: .one, restartable: true,
+        holdsConnections: false),
+    RoleEntry(
+        role: .listener, executable: "apus-listener", peers: [.router], count: .forEachListener, restartable: true,
+        holdsConnections: true),
+]
+
+extension Role {
+    /// Its row in the table.
+    package var entry: RoleEntry {
+        // A role without a row is a mistake in the table, found by its test.
+        roleTable.first { $0.role == self }!
+    }
+}

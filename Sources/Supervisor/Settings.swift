@@ -1,0 +1,80 @@
+// What each role is told of the configuration: the configuration's values as the catalogue's frames.
+
+internal import Configuration
+internal import Messages
+
+extension Supervisor {
+    /// Sends a worker its settings, unless they are the ones that it has.
+    func sendSettings(to worker: Worker, _ now: UInt64) {
+        let frame: [UInt8]
+        switch worker.place.role {
+        case .router: frame = routerSettings(configuration).encoded()
+        case .listener:
+            guard let listener = configuration.listeners.first(where: { $0.name == worker.place.listener }),
+                let port = ports.first(where: { $0.listener.name == listener.name })
+            else { return }
+            frame = listenerSettings(configuration, listener, isLoopback: port.isLoopback).encoded()
+        }
+        guard frame != worker.settings else { return }
+        worker.settings = frame
+        sendFrame(frame, to: worker, descriptors: [], now)
+    }
+}
+
+func routerSettings(_ configuration: Configuration) -> RouterSettings {
+    let limits = configuration.limits
+    var settings = RouterSettings()
+    settings.sessions = UInt32(clamping: limits.sessions)
+    settings.subscriptions = UInt32(clamping: limits.subscriptions)
+    settings.inFlight = UInt16(clamping: limits.inFlight)
+    settings.queueMessages = UInt32(clamping: limits.queueMessages)
+    settings.queueBytes = UInt64(limits.queueBytes)
+    settings.queuePolicy =
+        switch limits.queuePolicy {
+        case .dropOldest: .dropOldest
+        case .dropNewest: .dropNewest
+        case .disconnect: .disconnect
+        }
+    settings.retainedMessages = UInt32(clamping: limits.retainedMessages)
+    settings.retainedBytes = UInt64(limits.retainedBytes)
+    return settings
+}
+
+/// - Parameter isLoopback: whether the port that was really bound can be reached from this machine only.
+func listenerSettings(
+    _ configuration: Configuration, _ listener: Configuration.Listener, isLoopback: Bool
+) -> ListenerSettings {
+    let limits = configuration.limits
+    func milliseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.milliseconds) }
+    var settings = ListenerSettings()
+    settings.transport =
+        switch listener.transport {
+        case .mqtt: .mqtt
+        case .websocket: .webSocket
+        }
+    settings.anonymous =
+        switch configuration.auth.anonymous {
+        case .nobody: .refused
+        case .loopback: .loopback
+        case .everyone: .allowed
+        }
+    settings.boundToLoopback = isLoopback
+    settings.logConnections = configuration.log.connections
+    settings.packetSize = UInt32(clamping: limits.packetSize)
+    settings.topicLevels = UInt32(clamping: limits.topicLevels)
+    settings.topicLength = UInt32(clamping: limits.topicLength)
+    settings.clientIdentifierLength = UInt32(clamping: limits.clientIDLength)
+    settings.topicAliases = UInt16(clamping: limits.topicAliases)
+    settings.inFlight = UInt16(clamping: limits.inFlight)
+    // 65,535 s is no limit: a client could not ask for more, and may ask for none.
+    let keepAlive = UInt16(clamping: limits.keepAliveMax.components.seconds)
+    settings.keepAliveMaximum = keepAlive == .max ? 0 : keepAlive
+    settings.outputBuffer = UInt32(clamping: limits.outputBuffer)
+    settings.httpRequest = UInt32(clamping: limits.httpRequest)
+    settings.connectTimeout = milliseconds(limits.connectTimeout)
+    settings.heartbeatTimeout = milliseconds(limits.heartbeatTimeout)
+    settings.webSocketPingInterval = milliseconds(limits.websocketPingInterval)
+    settings.origins = listener.origins
+    settings.hosts = listener.hosts
+    return settings
+}

@@ -1,0 +1,69 @@
+// Which connection is in which slot of a listener's arena, and the supervisor's duplicate of its socket. A value; it
+// makes no system call: whoever takes a descriptor out closes it.
+
+/// The slots of one listener.
+package struct SlotTable: Sendable {
+    package struct Slot: Sendable, Equatable {
+        package var index: UInt32
+        package var generation: UInt32
+    }
+
+    private struct Entry: Sendable {
+        /// Of the connection in the slot, or of the last one.
+        var generation: UInt32 = 0
+        /// -1 while it is free.
+        var descriptor: Int32 = -1
+    }
+
+    package let capacity: Int
+    package private(set) var count = 0
+    /// Grows up to the capacity; the slots that were used once.
+    private var entries: [Entry] = []
+    /// The slot that was freed last is used first: its memory is warm.
+    private var free: [UInt32] = []
+
+    package init(capacity: Int) { self.capacity = capacity }
+
+    package var isFull: Bool { count >= capacity }
+
+    /// Puts a connection into a free slot; nil where there is none. The generation is never 0.
+    package mutating func open(_ descriptor: Int32) -> Slot? {
+        precondition(descriptor >= 0)
+        let index: UInt32
+        if let last = free.popLast() {
+            index = last
+        } else {
+            guard entries.count < capacity else { return nil }
+            index = UInt32(entries.count)
+            entries.append(Entry())
+        }
+        count += 1
+        let generation = entries[Int(index)].generation &+ 1
+        entries[Int(index)] = Entry(generation: generation == 0 ? 1 : generation, descriptor: descriptor)
+        return Slot(index: index, generation: entries[Int(index)].generation)
+    }
+
+    /// Frees a slot and gives back its descriptor; nil, and nothing done, where the slot is free, unknown or of another
+    /// generation: late reports are ignored.
+    package mutating func close(_ slot: Slot) -> Int32? {
+        guard slot.index < entries.count else { return nil }
+        let entry = entries[Int(slot.index)]
+        guard entry.descriptor >= 0, entry.generation == slot.generation else { return nil }
+        entries[Int(slot.index)].descriptor = -1
+        free.append(slot.index)
+        count -= 1
+        return entry.descriptor
+    }
+
+    /// Frees every slot and gives back their descriptors.
+    package mutating func closeAll() -> [Int32] {
+        var descriptors: [Int32] = []
+        for index in entries.indices where entries[index].descriptor >= 0 {
+            descriptors.append(entries[index].descriptor)
+            entries[index].descriptor = -1
+            free.append(UInt32(index))
+        }
+        count = 0
+        return descriptors
+    }
+}

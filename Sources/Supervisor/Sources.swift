@@ -1,0 +1,61 @@
+// What the supervisor's poller watches, and what its timers are for.
+
+/// Who is ready, as a poller's tag: the kind in the upper byte, a number below.
+enum Source: Equatable {
+    case signals
+    case controlSocket
+    /// A listening socket, by its number.
+    case port(UInt32)
+    /// A worker's control channel.
+    case worker(UInt32)
+    /// A connection of apusctl.
+    case `operator`(UInt32)
+
+    var tag: UInt64 {
+        switch self {
+        case .signals: 0 << 56
+        case .controlSocket: 1 << 56
+        case .port(let number): 2 << 56 | UInt64(number)
+        case .worker(let number): 3 << 56 | UInt64(number)
+        case .operator(let number): 4 << 56 | UInt64(number)
+        }
+    }
+
+    init?(tag: UInt64) {
+        let number = UInt32(truncatingIfNeeded: tag)
+        switch tag >> 56 {
+        case 0: self = .signals
+        case 1: self = .controlSocket
+        case 2: self = .port(number)
+        case 3: self = .worker(number)
+        case 4: self = .operator(number)
+        default: return nil
+        }
+    }
+}
+
+/// What is due.
+enum Timer: Hashable {
+    /// Every worker's heartbeat, the status line, what the gauges say.
+    case beat
+    case watchdog
+    /// A place's back-off is over; by its label.
+    case respawn(String)
+    /// A worker ought to be ready by now.
+    case start(UInt32)
+    /// A worker's control channel has ended, its process not yet.
+    case lingering(UInt32)
+    /// A worker may take descriptors again.
+    case flush(UInt32)
+    /// The broker, or a listener that was removed, ought to have stopped by now.
+    case stop
+    case removal(UInt32)
+    /// A listening socket has rested.
+    case rest(UInt32)
+    /// The control socket has rested.
+    case controlRest
+    /// The router ought to have answered a query by now.
+    case query(UInt32)
+    /// An operator's connection has been silent.
+    case idle(UInt32)
+}

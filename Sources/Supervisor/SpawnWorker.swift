@@ -1,0 +1,142 @@
+// Starts a worker in a place and sends it what it needs to become ready. When one is started is decided elsewhere:
+// Start.swift, BuryWorker.swift and Reload.swift.
+
+internal import Arena
+internal import CLinux
+internal import Channel
+internal import Configuration
+internal import EventLoop
+internal import Glibc
+internal import Journal
+internal import Logging
+internal import Messages
+
+extension Supervisor {
+    /// Starts a worker; where that fails it is as if it had died at once.
+    func fill(_ place: Place, _ now: UInt64) {
+        do throws(SystemError) {
+            try spawn(place, now)
+        } catch {
+            Journal.log(.workerExited, [.worker: place.label, .status: "it could not be started: \(error)"])
+            place.failedStarts += 1
+            decideSuccession(place, status: nil, readyFor: nil, now)
+        }
+    }
+
+    func spawn(_ place: Place, _ now: UInt64) throws(SystemError) {
+        let entry = place.role.entry
+        place.generation += 1
+        let arena = entry.holdsConnections ? try makeArena(place.name) : nil
+        let process: pid_t
+        let ends: (supervisor: Int32, worker: Int32)
+        do throws(SystemError) {
+            ends = try ControlChannel.pair()
+            process = start(entry.executable, title: title(place), control: ends.worker)
+            let code = errno
+            close(ends.worker)
+            guard process > 0 else {
+                close(ends.supervisor)
+                throw SystemError("run \(path(entry.executable))", code: code)
+            }
+        } catch {
+            if let arena { close(arena.descriptor) }
+            throw error
+        }
+
+        let worker = Worker(
+            number: nextNumber(), place: place, process: process,
+            channel: ControlChannel(descriptor: ends.supervisor),
+            heartbeat: makeHeartbeat(now), slots: SlotTable(capacity: entry.holdsConnections ? budget.connections : 0),
+            arena: arena?.descriptor ?? -1, now: now)
+        place.state = .held(by: worker)
+        workers[worker.number] = worker
+        do throws(SystemError) {
+            try poller.add(ends.supervisor, .readable, tag: Source.worker(worker.number).tag)
+        } catch {
+            // It would never be heard: it dies, and the next one is tried later.
+            end(worker, now)
+        }
+        Journal.log(
+            .workerStarted,
+            [.worker: place.label, .pid: "\(process)", .generation: "\(place.generation)"])
+
+        send(welcome(worker), to: worker, now)
+        sendSettings(to: worker, now)
+        if let arena {
+            send(ArenaOffer(byteCount: arena.byteCount), to: worker, descriptors: [arena.descriptor], now)
+        }
+        wire(worker, now)
+        awaitReady(worker, now)
+    }
+
+    func welcome(_ worker: Worker) -> Welcome {
+        let level = Logger.Level.allCases.firstIndex(of: Journal.level) ?? 2
+        return Welcome(
+            role: worker.place.role, worker: worker.number, generation: worker.generation, name: worker.place.name,
+            logLevel: UInt8(level))
+    }
+
+    func makeHeartbeat(_ now: UInt64) -> Heartbeat {
+        Heartbeat(
+            interval: UInt64(configuration.supervisor.heartbeatInterval.milliseconds),
+            timeout: UInt64(configuration.supervisor.heartbeatTimeout.milliseconds), now: now)
+    }
+
+    /// The time in which a worker must become ready runs from when it has been given all that it needs: one whose
+    /// only peer is away waits for that.
+    func awaitReady(_ worker: Worker, _ now: UInt64) {
+        guard worker.phase == .starting,
+            worker.place.role.entry.peers.allSatisfy({ peer in
+                peer.entry.count != .one || workers.values.contains { $0.place.role == peer }
+            })
+        else { return }
+        timers.set(.start(worker.number), at: now + UInt64(configuration.supervisor.startTimeout.milliseconds))
+    }
+
+    /// A worker was not ready in time.
+    func startExpired(_ number: UInt32, _ now: UInt64) {
+        guard let worker = workers[number], worker.phase == .starting else { return }
+        Journal.log(
+            .workerHung,
+            [.worker: worker.place.label, .pid: "\(worker.process)", .duration: "\(now - worker.started)"])
+        end(worker, now)
+    }
+
+    func end(_ worker: Worker, _ now: UInt64) {
+        // Its process id is ours until it is reaped, so it can be no other's.
+        Glibc.kill(worker.process, SIGKILL)
+        worker.phase = .ending
+        if worker.killed == nil { worker.killed = now }
+    }
+
+    private func makeArena(_ name: String) throws(SystemError) -> (descriptor: Int32, byteCount: UInt64) {
+        let limits = configuration.limits
+        let layout = ArenaLayout(
+            slots: UInt32(clamping: budget.connections), buffers: UInt64(limits.memory),
+            largestPacket: UInt32(clamping: limits.packetSize))
+        do throws(ArenaError) {
+            return try layout.create(name: name)
+        } catch {
+            switch error {
+            case .system(let operation, let code): throw SystemError(operation, code: code)
+            case .layout(let reason): throw SystemError("lay out an arena: \(reason)", code: EINVAL)
+            }
+        }
+    }
+
+    private func path(_ executable: String) -> String { "\(configuration.libexecDirectory)/\(executable)" }
+
+    /// What `ps` shows: `apus-listener: mqtt`, `apus-router`.
+    private func title(_ place: Place) -> String {
+        let executable = place.role.entry.executable
+        return place.listener == nil ? executable : "\(executable): \(place.name)"
+    }
+
+    private func start(_ executable: String, title: String, control: Int32) -> pid_t {
+        // The strings live through the call; the new process gets copies.
+        unsafe title.withCString { title in
+            var arguments = unsafe [UnsafeMutablePointer(mutating: title), nil]
+            return unsafe apus_spawn(path(executable), &arguments, control, controlDescriptor)
+        }
+    }
+}

@@ -1,0 +1,149 @@
+// Brings the broker up: folders, control socket, ports, workers. Called once. Whatever fails here ends apusd with a
+// sentence that says what to do.
+
+internal import Configuration
+internal import EventLoop
+internal import Glibc
+internal import Journal
+internal import Logging
+internal import Messages
+
+/// Why the broker does not start.
+struct StartFailure: Error {
+    let reason: String
+    var status: Int32 = 1
+}
+
+extension Supervisor {
+    /// How often a worker may die before it was ever ready until the broker gives up starting.
+    static let startAttempts = 3
+
+    func start() throws(StartFailure) {
+        Journal.log(.brokerStarted, [.version: apusVersion, .pid: "\(getpid())"])
+        do throws(SystemError) {
+            try poller.add(signals.descriptor, .readable, tag: Source.signals.tag)
+        } catch {
+            throw StartFailure(reason: "\(error)")
+        }
+        try makeRuntimeDirectory()
+        try openControlSocket()
+        computeBudget()
+        reserve = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+        for listener in configuration.listeners {
+            do throws(PortFailure) {
+                add(try openPort(listener, others: configuration.listeners))
+            } catch {
+                throw StartFailure(reason: error.description)
+            }
+        }
+        let now = monotonicMilliseconds()
+        places.insert(
+            contentsOf: roleTable.filter { $0.count == .one }.map { Place(role: $0.role, name: $0.role.name) }, at: 0)
+        for place in places {
+            do throws(SystemError) {
+                try spawn(place, now)
+            } catch {
+                throw StartFailure(reason: "\(place.label) can not be started: \(error)")
+            }
+        }
+        beginNotifying(now)
+        timers.set(.beat, at: now)
+    }
+
+    /// Opens the sockets of a listener, without serving it yet.
+    func openPort(
+        _ listener: Configuration.Listener, others: [Configuration.Listener]
+    ) throws(PortFailure) -> Port {
+        let sockets: [ListeningSocket]
+        do throws(PortFailure) {
+            sockets = try openSockets(of: listener, passed: passed, others: others)
+        } catch {
+            Journal.log(
+                error.isInUse ? .portInUse : .listenFailed,
+                [.listener: error.listener, .address: error.address, .reason: error.reason])
+            throw error
+        }
+        let port = Port(listener: listener, sockets: [:])
+        for socket in sockets { port.sockets[nextNumber()] = socket }
+        return port
+    }
+
+    /// Takes an open port into the broker, with the places of its workers, which are still empty.
+    func add(_ port: Port) {
+        let listener = port.listener
+        port.places = (1...listener.workers).map { index in
+            let name = listener.workers == 1 ? listener.name : "\(listener.name)/\(index)"
+            return Place(role: .listener, name: name, listener: listener.name)
+        }
+        ports.append(port)
+        places += port.places
+        for socket in port.sockets.values {
+            Journal.log(
+                .listening,
+                [
+                    .listener: listener.name, .address: socket.address.description,
+                    .protocol: listener.transport.rawValue,
+                ])
+        }
+    }
+
+    /// The broker is ready when each worker is: then systemd is told.
+    func noticeReadiness(_ now: UInt64) {
+        guard state == .starting, places.allSatisfy({ $0.worker?.phase == .ready }) else { return }
+        state = .ready
+        Journal.log(.brokerReady, [.duration: "\(now - started)"])
+        notifyReady()
+    }
+
+    /// What was begun is undone; nothing serves yet.
+    func abandonStart(_ failure: StartFailure) -> Int32 {
+        Journal.log(.stopping, [.reason: failure.reason])
+        exitStatus = failure.status
+        for worker in workers.values { Glibc.kill(worker.process, SIGKILL) }
+        for worker in workers.values { waitpid(worker.process, nil, 0) }
+        finish()
+        return exitStatus
+    }
+
+    /// One descriptor a client and what the broker itself needs must fit into what this process may have.
+    private func computeBudget() {
+        var limit = rlimit()
+        // The calls read and write one value of their type.
+        unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+
+        let workers = configuration.listeners.reduce(1) { $0 + $1.workers }
+        budget = DescriptorBudget(
+            wanted: configuration.limits.connections, available: Int(clamping: limit.rlim_cur), workers: workers)
+        Logger(label: "supervisor").debug(
+            "\(limit.rlim_cur) descriptors: \(budget.connections) for clients, \(budget.reserved) for the broker")
+        if budget.isCapped {
+            Journal.log(
+                .limitReached,
+                [
+                    .limit: "limits.connections",
+                    .reason: "\(configuration.limits.connections) clients do not fit into \(limit.rlim_cur) "
+                        + "descriptors, \(budget.connections) are allowed; raise LimitNOFILE= or `ulimit -n`",
+                ])
+        }
+    }
+
+    /// The folder of the control socket, with those above it that are missing.
+    private func makeRuntimeDirectory() throws(StartFailure) {
+        var path = ""
+        for part in configuration.runtimeDirectory.split(separator: "/") {
+            path += "/\(part)"
+            if unsafe mkdir(path, 0o750) != 0, errno != EEXIST, errno != EROFS, errno != EACCES {
+                throw StartFailure(
+                    reason: "the folder \(path) can not be made: \(errorText(errno)); see runtime_dir")
+            }
+        }
+        if unsafe access(configuration.runtimeDirectory, W_OK | X_OK) != 0 {
+            throw StartFailure(
+                reason: "the folder \(configuration.runtimeDirectory) can not be used: \(errorText(errno)); "
+                    + "see runtime_dir")
+        }
+    }
+}

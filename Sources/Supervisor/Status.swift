@@ -1,0 +1,84 @@
+// The answer to `apusctl status`: workers, listeners, and the sums of all counters.
+
+internal import Configuration
+internal import Control
+internal import Glibc
+internal import Messages
+
+extension Supervisor {
+    func statusReport(_ now: UInt64) -> StatusReport {
+        StatusReport(
+            version: apusVersion, pid: Int(getpid()), uptime: seconds(now - started), state: state.rawValue,
+            connections: workers.values.reduce(0) { $0 + $1.slots.count }, workers: places.map { report($0, now) },
+            listeners: ports.map(report), counters: counters())
+    }
+
+    /// The counters of one worker, as last reported, by their names. A worker that reports fewer or more than its table
+    /// has is read as far as both go.
+    func namedCounters(of worker: Worker) -> [(name: String, value: UInt64)] {
+        let names =
+            switch worker.place.role {
+            case .listener: ListenerCounter.allCases.map(\.name)
+            case .router: RouterCounter.allCases.map(\.name)
+            }
+        return zip(names, worker.counters).map { ($0, $1) }
+    }
+
+    /// Whether a counter says how many there are now, so that a dead worker's no longer count.
+    func isGauge(_ name: String) -> Bool { gauges.contains(name) }
+
+    private var gauges: [String] {
+        [
+            ListenerCounter.connections.name, RouterCounter.sessions.name, RouterCounter.subscriptions.name,
+            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name,
+        ]
+    }
+
+    private func counters() -> [String: UInt64] {
+        var counters = totals.retired
+        for worker in workers.values {
+            for (name, value) in namedCounters(of: worker) { counters[name, default: 0] &+= value }
+        }
+        counters["supervisor_connections_accepted"] = totals.accepted
+        counters["supervisor_connections_refused"] = totals.refused
+        counters["supervisor_workers_restarted"] = totals.restarts
+        return counters
+    }
+
+    private func report(_ place: Place, _ now: UInt64) -> WorkerReport {
+        let worker = place.worker
+        let state =
+            switch place.state {
+            case .givenUp: "failed"
+            case .empty, .waiting: "waiting"
+            case .held(let worker):
+                switch worker.phase {
+                case .starting: "starting"
+                case .ready: "ready"
+                case .stopping, .ending: "stopping"
+                }
+            }
+        return WorkerReport(
+            role: place.role.name, name: place.name, pid: Int(worker?.process ?? 0), generation: Int(place.generation),
+            state: state, uptime: worker.map { seconds(now - $0.started) } ?? 0,
+            restarts: max(0, Int(place.generation) - 1), connections: worker?.slots.count ?? 0)
+    }
+
+    private func report(_ port: Port) -> ListenerReport {
+        let addresses = port.sockets.values.map(\.address).sorted { $0.description < $1.description }
+        return ListenerReport(
+            name: port.listener.name, protocol: port.listener.transport.rawValue,
+            bind: port.listener.bind.description, address: addresses.map(host).joined(separator: ", "),
+            port: Int(addresses.first?.port ?? 0),
+            connections: port.places.reduce(0) { $0 + ($1.worker?.slots.count ?? 0) }, workers: port.places.count)
+    }
+
+    /// Without port and brackets.
+    private func host(_ address: PeerAddress) -> String {
+        let text = address.description
+        let host = text[..<(text.lastIndex(of: ":") ?? text.endIndex)]
+        return String(host.hasPrefix("[") ? host.dropFirst().dropLast() : host)
+    }
+
+    private func seconds(_ milliseconds: UInt64) -> Double { Double(milliseconds) / 1000 }
+}

@@ -1,0 +1,34 @@
+// Writes entries with fields to systemd's journal. Only the Journal module's writing thread calls it: it may block.
+
+internal import CSystemd
+internal import Glibc
+
+package enum JournalSocket {
+    /// Sends one entry, each element a field as `NAME=value` in UTF-8; values may hold any byte.
+    /// - Returns: whether the journal took it. There is nothing to be done where it did not.
+    package static func send(_ fields: [String]) -> Bool {
+        let bytes = fields.map { Array($0.utf8) }
+        let flat = bytes.flatMap { $0 }
+        return unsafe flat.withUnsafeBytes { buffer in
+            var offset = 0
+            let vectors = unsafe bytes.map { field in
+                defer { offset += field.count }
+                // Safe: within the buffer, whose parts are these fields in order. writev only reads.
+                return unsafe iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: buffer.baseAddress?.advanced(by: offset)),
+                    iov_len: field.count)
+            }
+            return unsafe sd_journal_sendv(vectors, Int32(vectors.count)) == 0
+        }
+    }
+
+    /// Whether standard error leads to the journal, so that native entries are better than lines.
+    package static func isStandardError() -> Bool {
+        // Safe: the environment is not changed while threads run.
+        guard let value = unsafe getenv("JOURNAL_STREAM") else { return false }
+        var status = stat()
+        // Safe: fstat fills the whole value or fails.
+        guard unsafe fstat(STDERR_FILENO, &status) == 0 else { return false }
+        return unsafe String(cString: value) == "\(status.st_dev):\(status.st_ino)"
+    }
+}

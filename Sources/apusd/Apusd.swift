@@ -1,0 +1,68 @@
+// apusd, the broker's first process: reads the command line and the configuration, and hands over to the supervisor.
+
+import ArgumentParser
+import Configuration
+import Glibc
+import Journal
+import Supervisor
+
+@main
+struct Apusd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apusd", abstract: "The Apus MQTT broker.",
+        discussion: """
+            Without a file the broker serves MQTT on 127.0.0.1:1883 and WebSockets on 127.0.0.1:2884.
+            Exit status: 0 stopped in order, 78 a mistake in the configuration, 1 anything else.
+            """,
+        version: apusVersion)
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The configuration file.", valueName: "file"))
+    var config: String?
+
+    @Flag(help: "Checks the configuration and exits: 0 where it is right, 78 where it is not.")
+    var check = false
+
+    func run() throws {
+        let environment = Self.environment()
+        let configuration: Configuration
+        do throws(ConfigurationErrors) {
+            configuration = try Configuration.load(path: config, environment: environment)
+        } catch {
+            Self.complain(error.description)
+            throw ExitCode(configurationStatus)
+        }
+        if check { return }
+
+        let supervisor: Supervisor
+        do {
+            // Before the log starts its thread: signals are blocked for all.
+            supervisor = try Supervisor(configuration: configuration, path: config, environment: environment)
+        } catch {
+            Self.complain("apusd: \(error)")
+            throw ExitCode(1)
+        }
+        Journal.bootstrap(
+            worker: "supervisor", level: configuration.log.level.journal, connections: configuration.log.connections)
+        throw ExitCode(try supervisor.run())
+    }
+
+    private static func environment() -> [String: String] {
+        var variables: [String: String] = [:]
+        // Nobody changes the environment while this reads it: there is one thread.
+        var next = unsafe environ
+        while let variable = unsafe next.pointee {
+            let text = unsafe String(cString: variable)
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            unsafe next += 1
+        }
+        return variables
+    }
+
+    private static func complain(_ text: String) {
+        let line = Array((text + "\n").utf8)
+        // The call is told the size of the bytes.
+        _ = unsafe write(STDERR_FILENO, line, line.count)
+    }
+}
