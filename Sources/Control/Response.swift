@@ -12,14 +12,6 @@ package enum Response: Equatable, Sendable {
     case end(next: UInt64?)
     /// The last line: not done, or not to its end.
     case error(Refusal)
-
-    /// Whether this line ends the answer.
-    package var isLast: Bool {
-        switch self {
-        case .status, .client, .reload: false
-        case .end, .error: true
-        }
-    }
 }
 
 extension Response: Codable {

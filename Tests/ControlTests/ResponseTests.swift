@@ -14,12 +14,6 @@ import Testing
         #expect(try JSON.decode(Response.self, from: line) == response)
     }
 
-    @Test func lastLines() {
-        #expect(!Response.client(client).isLast)
-        #expect(Response.end(next: nil).isLast)
-        #expect(Response.error(Refusal(.unavailable, "")).isLast)
-    }
-
     @Test func statusKeysAreAnInterface() {
         #expect(
             text(encode(Response.status(status)))

@@ -14,8 +14,8 @@ struct BrokerOptions: ParsableArguments {
     var version = Version.v5
 
     enum Version: String, ExpressibleByArgument, CaseIterable {
-        case v3_1 = "3.1"
-        case v3_1_1 = "3.1.1"
+        case v31 = "3.1"
+        case v311 = "3.1.1"
         case v5 = "5"
     }
 
@@ -26,8 +26,8 @@ struct BrokerOptions: ParsableArguments {
     var broker: Broker {
         let version: ProtocolVersion =
             switch self.version {
-            case .v3_1: .v3_1
-            case .v3_1_1: .v3_1_1
+            case .v31: .v3_1
+            case .v311: .v3_1_1
             case .v5: .v5
             }
         return Broker(host: host, port: port, version: version, timeout: .seconds(10))
