@@ -213,12 +213,17 @@ class Broker:
     def client(self, client_id):
         return next((client for client in self.clients() if client["client_id"] == client_id), None)
 
+    def counted(self, name):
+        """The sum of the counters whose names end so; workers report theirs with each heartbeat."""
+        return sum(value for counter, value in self.status()["counters"].items() if counter.endswith(name))
+
     def port(self, listener="mqtt"):
         return next(row["port"] for row in self.status()["listeners"] if row["name"] == listener)
 
     def workers(self, name=None):
-        """Rows of the workers of one listener, or of the one router, or of all."""
-        return [row for row in self.status()["workers"] if name in (None, row["name"], row["role"])]
+        """Rows of the workers of one listener (web/1, web/2), of one role, or of all."""
+        rows = self.status()["workers"]
+        return [row for row in rows if name in (None, row["name"].partition("/")[0], row["role"])]
 
     def worker(self, name):
         rows = self.workers(name)

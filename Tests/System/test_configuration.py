@@ -22,10 +22,10 @@ BAD = {
     "unknown top key": ("colour = 1\n" + LISTENER, 1, "colour", "state_dir"),
     "wrong type": (LISTENER + '[limits]\nin_flight = "many"\n', 6, "limits.in_flight", "65535"),
     "out of range": (LISTENER + "[limits]\nin_flight = 70000\n", 6, "limits.in_flight", "65535"),
-    "bad size": (LISTENER + '[limits]\npacket_size = "8 MB"\n', 6, "limits.packet_size", "MiB"),
+    "bad size": (LISTENER + '[limits]\npacket_size = "8 MB"\n', 6, "limits.packet_size", "a size from 16 B"),
     "bad duration": (LISTENER + '[supervisor]\nstop_timeout = "soon"\n', 6, "supervisor.stop_timeout", "s"),
     "bad protocol": (LISTENER.replace('"mqtt"\nbind', '"amqp"\nbind'), 3, "protocol", "websocket"),
-    "bad bind": (LISTENER.replace("127.0.0.1:0", "localhost:http"), 4, "bind", "127.0.0.1"),
+    "bad bind": (LISTENER.replace("127.0.0.1:0", "localhost:http"), 4, "bind", "HOST:PORT"),
     "bad name": (LISTENER.replace('name = "mqtt"', 'name = "no spaces"'), 2, "name", "a-z"),
     "missing key": ('[[listener]]\nname = "mqtt"\n', 1, "protocol", "mqtt"),
     "the same name twice": (LISTENER + LISTENER, 6, "name", "unique"),
@@ -144,6 +144,11 @@ def test_a_socket_that_systemd_did_not_pass_is_an_error(start_broker):
     broker.discard()
 
 
+def refuses(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) != 0
+
+
 class TestReload:
     def reload(self, broker, **tables):
         """Rewrites the file, sends SIGHUP and waits until the broker has said what it made of it."""
@@ -182,6 +187,29 @@ class TestReload:
         assert f"{broker.config}:" in line
         client.ping()
         assert broker.status()["state"] == "ready"
+
+    def test_apusctl_reloads_and_says_what_came_of_it(self, start_broker):
+        broker = start_broker()
+        broker.configure(limits={"in_flight": 7, "packet_size": "4 KiB"})
+        said = broker.ctl("reload").stdout
+        assert "limits.in_flight" in said and "limits.packet_size" in said
+        broker.configure(limits={"in_flight": 0})
+        refused = broker.ctl("reload", check=False)
+        assert refused.returncode == 1 and "limits.in_flight" in refused.stderr
+
+    def test_listeners_come_and_go(self, start_broker, opened):
+        broker = start_broker(listeners=[MQTT, WEB])
+        stays = opened(w.connected(broker.port("mqtt")))
+        port = broker.port("web")
+        self.reload(broker, listeners=[MQTT, {**MQTT, "name": "new"}])
+        wait_until(lambda: sorted(row["name"] for row in broker.status()["listeners"]) == ["mqtt", "new"],
+                   "the listeners to be exchanged")
+        with w.connected(broker.port("new")) as client:
+            client.subscribe("exchanged")
+            stays.send(w.publish("exchanged", "x"))
+            assert client.expect(w.PUBLISH).publish()[2] == b"x"
+        wait_until(lambda: refuses(port), "the port of the listener that went to be closed")
+        stays.ping()
 
     def test_many_reloads_leak_no_descriptors(self, start_broker):
         broker = start_broker()

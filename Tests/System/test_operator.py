@@ -49,7 +49,7 @@ class TestStatus:
     def test_no_broker(self, tmp_path):
         result = subprocess.run([BIN / "apusctl", "--socket", tmp_path / "none", "status"], capture_output=True,
                                 text=True)
-        assert result.returncode not in (0, 64) and str(tmp_path / "none") in result.stderr
+        assert result.returncode == 3 and str(tmp_path / "none") in result.stderr
         assert result.stdout == ""
 
     def test_unknown_command(self):
@@ -89,7 +89,7 @@ class TestClients:
 
     def test_kick_of_nobody(self, broker):
         result = broker.ctl("kick", "nobody-of-that-name", check=False)
-        assert result.returncode != 0 and "nobody-of-that-name" in result.stderr
+        assert result.returncode == 4 and "nobody-of-that-name" in result.stderr
 
     def test_client_ids_are_escaped(self, broker, wire):
         """A client can not write to the operator's terminal, nor forge a line of the log."""
@@ -200,6 +200,6 @@ class TestLog:
 
 
 def test_bench(broker):
-    result = broker.ctl("bench", "-p", str(broker.port()), check=False, timeout=60)
+    result = broker.ctl("bench", "-p", str(broker.port()), "-s", "1", check=False)
     assert result.returncode == 0, result.stderr
-    assert re.search(r"\d", result.stdout)
+    assert re.search(r"[1-9][\d,]* messages/s", result.stdout), result.stdout

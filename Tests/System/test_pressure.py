@@ -7,6 +7,7 @@ import time
 import pytest
 
 import wire as w
+from broker import wait_until
 from client import unique
 
 CHUNK = b"x" * 65_536
@@ -76,7 +77,7 @@ def test_a_client_that_stops_reading(start_broker, opened, qos, listeners):
     broker = start_broker(listeners=[mqtt, second])
     port, other = broker.port(), broker.port("mqtt" if listeners == "the same listener" else "second")
     topic = unique("stuck")
-    stuck = opened(w.connected(port, receive_buffer=4096))
+    stuck = opened(w.connected(port, "stuck", receive_buffer=4096))
     stuck.subscribe(topic, qos=qos)
     reading, publisher = opened(w.connected(other)), opened(w.connected(other))
     reading.subscribe(topic, qos=qos)
@@ -108,6 +109,9 @@ def test_a_client_that_stops_reading(start_broker, opened, qos, listeners):
     assert max(peak, broker.memory_mb()) - before < MEMORY_MB
     assert slowest < PROMPT
     assert {row["pid"] for row in broker.workers()} == workers
+
+    # Nothing is dropped silently.
+    wait_until(lambda: broker.counted("messages_dropped") or not broker.client("stuck"), "what was dropped, counted")
 
     # What the stuck client has missed is missing in whole packets; or it was disconnected.
     stuck.socket.settimeout(2)
