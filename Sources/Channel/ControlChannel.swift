@@ -140,6 +140,20 @@ package struct ControlChannel: ~Copyable {
         }
     }
 
+    /// Waits until a packet is there: how a worker starts, before it has a loop.
+    /// - Throws: as `receive`, and ECONNRESET where the other end is gone.
+    package mutating func waitForPacket() throws(SystemError) -> Packet {
+        var poller = try Poller(eventsPerTurn: 1)
+        try poller.add(descriptor, .readable, tag: 0)
+        while true {
+            switch try receive() {
+            case .packet(let packet): return packet
+            case .wouldBlock: _ = try poller.wait(milliseconds: -1)
+            case .ended: throw SystemError("wait for the supervisor's word", code: ECONNRESET)
+            }
+        }
+    }
+
     /// One try. False where the kernel takes the packet only later.
     private mutating func transmit(_ frame: [UInt8], _ descriptors: [Int32]) throws(SystemError) -> Bool {
         while true {

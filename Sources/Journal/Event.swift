@@ -13,6 +13,7 @@ package enum Event: String, Sendable, CaseIterable {
     case workerStarted = "worker_started"
     case workerReady = "worker_ready"
     case workerExited = "worker_exited"
+    case workerFailed = "worker_failed"
     case workerHung = "worker_hung"
     case workerBackingOff = "worker_backing_off"
     case workerGivenUp = "worker_given_up"
@@ -20,6 +21,7 @@ package enum Event: String, Sendable, CaseIterable {
     case clientConnected = "client_connected"
     case clientDisconnected = "client_disconnected"
     case clientRefused = "client_refused"
+    case connectionAbandoned = "connection_abandoned"
     case takeOver = "take_over"
     case protocolViolation = "protocol_violation"
     case limitReached = "limit_reached"
@@ -67,6 +69,8 @@ package enum Event: String, Sendable, CaseIterable {
             Description("30aaf4cb9a9343dc929ea47e695a18bd", .info, "{worker} is ready after {duration_ms} ms")
         case .workerExited:
             Description("638cee25e8004506b71d257dfe2b2b72", .warning, "{worker} (process {pid}) ended: {status}")
+        case .workerFailed:
+            Description("5b2b9a0d84d94f5a8b6c7e0b7a1f3c42", .error, "{worker} can not go on: {reason}")
         case .workerHung:
             Description(
                 "ac8d7e513e6648248fc897b54b232344", .error,
@@ -85,6 +89,10 @@ package enum Event: String, Sendable, CaseIterable {
         case .clientRefused:
             Description(
                 "868e7ebf85d849c4b032795ea9c36d69", .notice, "client {client_id} from {peer} was refused: {reason}",
+                rate: 10)
+        case .connectionAbandoned:
+            Description(
+                "3f0f9a4be3f1427eb0c7b1c5b55d06a4", .info, "a connection from {peer} ended before it was a client: {reason}",
                 rate: 10)
         case .takeOver:
             Description(

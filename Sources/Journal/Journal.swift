@@ -94,3 +94,10 @@ extension Logger.Level {
     /// The place in `allCases`, which is the order of importance.
     fileprivate var order: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
+
+extension Logger.Level {
+    /// The level that `Welcome` names by its place, 0 trace ... 6 critical; what is beyond is critical.
+    package init(number: UInt8) {
+        self = Self.allCases[min(Int(number), Self.allCases.count - 1)]
+    }
+}

@@ -1,6 +1,7 @@
 // Acknowledgements both ways: collected into one frame a step towards the router, written out as packets to clients.
 
 import Arena
+import CArena
 import Connection
 import MQTT
 import Messages

@@ -1,6 +1,7 @@
 // The router's answers that are not on the path of a message: CONNACK, SUBACK, UNSUBACK, refusals, dismissals.
 
 import Arena
+import CArena
 import Connection
 import MQTT
 import Messages

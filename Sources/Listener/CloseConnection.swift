@@ -2,6 +2,7 @@
 // thrown away, the slot is given back once the router knows.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import Glibc
@@ -100,10 +101,6 @@ extension Listener {
         }
         departing = kept
         guard !released.isEmpty else { return }
-        do {
-            try report(Closed(released))
-        } catch {
-            end("the supervisor takes no reports: \(error)", status: 1)
-        }
+        report(Closed(released))
     }
 }

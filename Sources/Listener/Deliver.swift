@@ -2,6 +2,7 @@
 // already has to send.
 
 import Arena
+import CArena
 import Connection
 import MQTT
 import Messages

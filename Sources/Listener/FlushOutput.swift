@@ -1,8 +1,10 @@
 // Sends what was produced: one send for each connection that has something, at the turn's end.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
+import MQTT
 import Messages
 
 extension Listener {

@@ -1,6 +1,7 @@
 // CONNECT: checked here as far as a listener can, then put to the router, which owns the sessions.
 
 import Arena
+import CArena
 import Connection
 import Journal
 import MQTT
@@ -12,7 +13,7 @@ extension Listener {
         _ slot: Int, _ octets: Span<UInt8>, _ offset: Int, _ header: FixedHeader
     ) throws(ProtocolError) {
         // The version decides how a refusal looks, so it is noted before anything can fail.
-        arena[slot].version = Connect.version(octets, at: offset, header: header)?.rawValue ?? 0
+        arena[slot].version = Connect.refusalVersion(octets, at: offset, header: header)?.rawValue ?? 0
         let connect = try Connect(decoding: octets, at: offset, header: header)
         arena[slot].version = connect.version.rawValue
         try checkTerms(connect)

@@ -29,7 +29,7 @@ extension Listener {
         let bytes = packet.bytes.span.raw
         switch try FrameHead.read(bytes, at: 0)?.type {
         case .accepted: openConnections(try Accepted(decoding: bytes), packet.descriptors)
-        case .ping: try report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
+        case .ping: report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
         case .listenerSettings:
             settings = try ListenerSettings(decoding: bytes)
         case .channelOffer:
@@ -46,8 +46,12 @@ extension Listener {
     }
 
     /// Sends the supervisor a frame. A supervisor that takes none is about to kill this worker.
-    mutating func report(_ frame: some Frame) throws(SystemError) {
-        try control.send(frame.encoded())
+    mutating func report(_ frame: some Frame) {
+        do throws(SystemError) {
+            try control.send(frame.encoded())
+        } catch {
+            end("the supervisor takes no reports: \(error)", status: 1)
+        }
     }
 
     private func currentCounters() -> [UInt64] {
@@ -73,12 +77,12 @@ extension Listener {
         guard openConnections == 0 || clock.milliseconds >= deadline else { return }
         // What the router must still hear of these connections is in its channel.
         if router >= 0, arena.unsentFrames().byteCount > 0, clock.milliseconds < deadline { return }
-        try? report(Stopped())
-        exit(0)
+        report(Stopped())
+        hasReported.stopped = true
     }
 
     func end(_ reason: String, status: Int32) -> Never {
-        fputs("apus-listener \(welcome.name) ends: \(reason)\n", stderr)
+        Journal.log(.workerFailed, [.worker: "listener/\(welcome.name)", .reason: reason])
         exit(status)
     }
 }

@@ -1,6 +1,7 @@
 // SUBSCRIBE, UNSUBSCRIBE and DISCONNECT: decoded and checked here, acted upon by the router.
 
 import Arena
+import CArena
 import Connection
 import MQTT
 import Messages

@@ -2,6 +2,7 @@
 // caught up. TCP carries the pressure to their publishers.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import Messages

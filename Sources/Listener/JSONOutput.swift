@@ -1,6 +1,7 @@
 // The JSON protocol, to the client: messages, and the answers to requests.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import MQTT
@@ -27,7 +28,8 @@ extension Listener {
             appendMessage(slot, .text, json.plainText)
         }
         if recipient.qos > 0 {
-            json.sessions[slot]?.deliveries.append((arena[slot].produced, recipient.packetIdentifier))
+            let end = arena[slot].produced
+            json.sessions[slot]?.deliveries.append((end, recipient.packetIdentifier))
             json.unconfirmed.insert(slot)
         }
     }

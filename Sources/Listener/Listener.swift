@@ -59,11 +59,13 @@ package struct Listener: ~Copyable {
     init(
         welcome: Welcome, settings: ListenerSettings, control: consuming ControlChannel, arena: consuming Arena
     ) throws(SystemError) {
+        let poller = try Poller()
+        try poller.add(control.descriptor, .readable, tag: Tag.control)
         self.welcome = welcome
         self.settings = settings
         self.control = control
         self.arena = arena
-        poller = try Poller()
+        self.poller = poller
         sockets.reserveCapacity(1024)
         dirty.reserveCapacity(1024)
     }

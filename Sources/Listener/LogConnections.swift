@@ -2,9 +2,11 @@
 // or broke the protocol.
 
 import Arena
+import CArena
 import Connection
 import Journal
 import MQTT
+import Messages
 
 extension Listener {
     func logConnected(_ slot: Int) {

@@ -5,6 +5,7 @@ import CArena
 import Connection
 import EventLoop
 import Glibc
+import MQTT
 import Messages
 
 extension Listener {

@@ -2,6 +2,7 @@
 // handled here; everything else goes by the connection machine's verdict.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import MQTT
@@ -115,6 +116,7 @@ extension Listener {
     }
 
     /// The topic of a PUBLISH, which may be an alias's, or set one [MQTT-3.3.2-8 ... 3.3.2-12].
+    @_lifetime(copy bytes)
     private mutating func resolveTopic(
         _ slot: Int, _ bytes: RawSpan, _ packet: PublishHeader
     ) throws(ProtocolError) -> RawSpan {

@@ -5,6 +5,7 @@
 // under way) stays in its buffer and is read on to, so that a megabyte is not copied for every piece that arrives.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import MQTT

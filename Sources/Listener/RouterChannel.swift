@@ -26,7 +26,7 @@ extension Listener {
         commitFrames()
         if !hasReported.ready {
             hasReported.ready = true
-            try report(Ready())
+            report(Ready())
         }
     }
 
@@ -81,7 +81,7 @@ extension Listener {
     mutating func cutRouter(_ reason: String) {
         guard router >= 0 else { return }
         Journal.log(.channelCut, [.worker: "router", .reason: reason])
-        try? report(Fault(worker: routerWorker, what: reason))
+        report(Fault(worker: routerWorker, what: reason))
         detachRouter()
     }
 }

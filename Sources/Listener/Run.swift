@@ -5,9 +5,9 @@ import Glibc
 import Messages
 
 extension Listener {
-    /// Turns until the supervisor goes away or `Stop` is done. Fatal: epoll that fails.
-    mutating func run() -> Never {
-        while true {
+    /// Turns until `Stop` is done. Fatal: epoll that fails.
+    mutating func run() {
+        while !hasReported.stopped {
             let count: Int
             do {
                 count = try poller.wait(milliseconds: held.isEmpty ? 100 : 10)

@@ -13,43 +13,42 @@ extension Listener {
     /// Fatal here: a supervisor that goes away or says something else than welcome, settings and an arena; the exit
     /// status is then 1.
     package static func main() -> Never {
-        signal(SIGPIPE, SIG_IGN)
-        signal(SIGINT, SIG_IGN)
+        ignoreSignals()
+        var listener = started()
+        listener.run()
+        exit(0)
+    }
+
+    private static func started() -> Listener {
         do {
-            var start = Start(control: ControlChannel(descriptor: controlDescriptor))
-            while !start.isComplete { try start.receive() }
-            guard let welcome = start.welcome, let offer = start.arena else { exit(1) }
-            let arena = try Arena(descriptor: offer.descriptor, byteCount: offer.byteCount)
-            close(offer.descriptor)
-            Journal.bootstrap(
-                worker: "listener/\(welcome.name)", level: .init(number: welcome.logLevel),
-                connections: start.settings?.logConnections ?? true,
-                always: [.listener: welcome.name, .generation: String(welcome.generation)])
-            var listener = try Listener(
-                welcome: welcome, settings: start.settings ?? ListenerSettings(), control: start.takeControl(),
-                arena: arena)
-            try listener.begin()
-            listener.run()
+            return try start()
         } catch {
-            // Before the log is there, standard error is all there is.
-            fputs("apus-listener can not start: \(error)\n", stderr)
-            exit(1)
+            failToStart("apus-listener", error)
         }
     }
 
-    mutating func begin() throws(SystemError) {
-        try poller.add(control.descriptor, .readable, tag: Tag.control)
+    private static func start() throws -> Listener {
+        var start = Start()
+        while !start.isComplete { try start.receive() }
+        guard let welcome = start.welcome, let settings = start.settings, let offer = start.arena else {
+            throw FrameError("the supervisor did not say what to do")
+        }
+        let arena = try Arena(descriptor: offer.descriptor, byteCount: offer.byteCount)
+        Glibc.close(offer.descriptor)
+        Journal.bootstrap(
+            worker: "listener/\(welcome.name)", level: .init(number: welcome.logLevel),
+            connections: settings.logConnections,
+            always: [.listener: welcome.name, .generation: String(welcome.generation)])
+        return try Listener(welcome: welcome, settings: settings, control: start.takeControl(), arena: arena)
     }
 }
 
 /// The frames that come before everything else.
 private struct Start: ~Copyable {
-    private var control: ControlChannel?
+    private var control: ControlChannel? = ControlChannel(descriptor: controlDescriptor)
     private(set) var welcome: Welcome?
     private(set) var settings: ListenerSettings?
     private(set) var arena: (descriptor: Int32, byteCount: UInt64)?
-
-    init(control: consuming ControlChannel) { self.control = consume control }
 
     var isComplete: Bool { welcome != nil && settings != nil && arena != nil }
 
@@ -57,12 +56,7 @@ private struct Start: ~Copyable {
 
     /// Waits for one packet and stores what it says.
     mutating func receive() throws {
-        var poller = try Poller(eventsPerTurn: 1)
-        try poller.add(controlDescriptor, .readable, tag: 0)
-        while try poller.wait(milliseconds: -1) == 0 {}
-        guard case .packet(let packet)? = try control?.receive() else {
-            throw FrameError("the supervisor went away before it said what to do")
-        }
+        let packet = try control!.waitForPacket()
         let bytes = packet.bytes.span.raw
         switch try FrameHead.read(bytes, at: 0)?.type {
         case .welcome:

@@ -1,9 +1,11 @@
 // Time-outs: every connection is looked at once a second, a part of them each turn, so that nothing needs a timer.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import MQTT
+import Messages
 
 extension Listener {
     /// Looks at the next part of the slots. A whole round takes a second or a little more.

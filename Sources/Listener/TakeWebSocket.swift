@@ -4,6 +4,7 @@
 // from what arrived. The leftover is plain bytes (an incomplete packet or message) with raw ones behind them.
 
 import Arena
+import CArena
 import Connection
 import EventLoop
 import MQTT
@@ -55,7 +56,7 @@ extension Listener {
             }
         case .respond(let answer):
             appendBytes(slot, outcome.response())
-            if answer.status != .ok { count(.connectionsRefused) }
+            if answer.status != .ok { self.count(.connectionsRefused) }
             logHandshake(slot, answer)
             close(slot, .unspecifiedError, tellClient: false, detail: "HTTP \(answer.status.rawValue)")
         }

@@ -1,6 +1,7 @@
 // WebSocket's own frames: ping, pong, close; errors of frames; the pings by which the server finds out who is there.
 
 import Arena
+import CArena
 import Connection
 import MQTT
 import Messages

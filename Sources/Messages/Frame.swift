@@ -5,9 +5,10 @@
 // of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
 
 /// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
-package let catalogueVersion: UInt16 = 1
+@inlinable package var catalogueVersion: UInt16 { 1 }
 
 /// The type of a frame; its family is named by the upper half of the byte.
+@usableFromInline
 package enum FrameType: UInt8, Sendable {
     // Control, from the supervisor (0x0_) and to it (0x1_).
     case welcome = 0x01
@@ -50,23 +51,26 @@ package enum FrameType: UInt8, Sendable {
 }
 
 /// Why a frame was refused. `what` says which rule it broke.
+@usableFromInline
 package struct FrameError: Error, Equatable, CustomStringConvertible {
-    package let what: StaticString
+    @usableFromInline package let what: StaticString
     @inlinable package init(_ what: StaticString) { self.what = what }
+    @usableFromInline
     package static func == (a: FrameError, b: FrameError) -> Bool { a.description == b.description }
-    package var description: String { what.description }
+    @usableFromInline package var description: String { what.description }
 }
 
 /// The eight bytes that open every frame.
+@usableFromInline
 package struct FrameHead: Equatable, Sendable {
     /// Bytes of the header.
     @inlinable package static var byteCount: Int { 8 }
     /// No frame is longer: a PUBLISH of 256 MiB and its envelope.
     @inlinable package static var largestFrame: Int { 257 << 20 }
 
-    package let length: Int
-    package let type: FrameType
-    package let flags: UInt8
+    @usableFromInline package let length: Int
+    @usableFromInline package let type: FrameType
+    @usableFromInline package let flags: UInt8
 
     @inlinable
     package init(length: Int, type: FrameType, flags: UInt8 = 0) {

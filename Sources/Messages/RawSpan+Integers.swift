@@ -72,3 +72,19 @@ extension Span<UInt8> {
         }
     }
 }
+
+extension RawSpan {
+    /// A copy of the bytes.
+    package var array: [UInt8] {
+        // Exactly `byteCount` bytes are written before the array is used.
+        unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            unsafe withUnsafeBytes { bytes in
+                if let source = bytes.baseAddress {
+                    unsafe UnsafeMutableRawBufferPointer(buffer).baseAddress?.copyMemory(
+                        from: source, byteCount: bytes.count)
+                }
+            }
+            count = byteCount
+        }
+    }
+}

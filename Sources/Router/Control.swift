@@ -3,6 +3,7 @@
 import Channel
 import EventLoop
 import Glibc
+import Journal
 import MQTT
 import Messages
 
@@ -25,7 +26,7 @@ extension Router {
     private mutating func handle(_ packet: ControlChannel.Packet) throws {
         let bytes = packet.bytes.span.raw
         switch try FrameHead.read(bytes, at: 0)?.type {
-        case .ping: try report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
+        case .ping: report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
         case .routerSettings:
             settings = try RouterSettings(decoding: bytes)
         case .channelOffer:
@@ -34,17 +35,22 @@ extension Router {
         case .peerGone:
             let worker = try PeerGone(decoding: bytes).worker
             if let link = links.firstIndex(where: { $0.isOpen && $0.worker == worker }) { detach(link) }
-        case .query: try answer(try Query(decoding: bytes))
+        case .query: answer(try Query(decoding: bytes))
         case .stop:
             for link in links.indices where links[link].isOpen { receiveFrames(link) }
-            try report(Stopped())
-            exit(0)
+            report(Stopped())
+            isStopped = true
         default: throw FrameError("a frame that is not for a running router")
         }
     }
 
-    mutating func report(_ frame: some Frame) throws(SystemError) {
-        try control.send(frame.encoded())
+    /// Sends the supervisor a frame. One that takes none has given this worker up.
+    mutating func report(_ frame: some Frame) {
+        do throws(SystemError) {
+            try control.send(frame.encoded())
+        } catch {
+            end("the supervisor takes no reports: \(error)")
+        }
     }
 
     private func currentCounters() -> [UInt64] {
@@ -56,7 +62,7 @@ extension Router {
     }
 
     private func end(_ reason: String) -> Never {
-        fputs("apus-router ends: \(reason)\n", stderr)
+        Journal.log(.workerFailed, [.worker: "router", .reason: reason])
         exit(1)
     }
 
@@ -65,20 +71,20 @@ extension Router {
     /// What one packet of rows may take.
     private static var answerBytes: Int { controlPacketLimit / 2 }
 
-    private mutating func answer(_ query: Query) throws(SystemError) {
+    private mutating func answer(_ query: Query) {
         switch query.kind {
-        case .clients: try answerClients(query)
+        case .clients: answerClients(query)
         case .kick:
             guard let number = clients[Array(query.text.utf8)] else {
-                return try report(Answer(number: query.number, nextCursor: nil, clients: []))
+                return report(Answer(number: query.number, nextCursor: nil, clients: []))
             }
             let row = row(Int(number))
             dismiss(Int(number), .administrativeAction)
-            try report(Answer(number: query.number, nextCursor: nil, clients: [row]))
+            report(Answer(number: query.number, nextCursor: nil, clients: [row]))
         }
     }
 
-    private mutating func answerClients(_ query: Query) throws(SystemError) {
+    private mutating func answerClients(_ query: Query) {
         var rows: [Answer.Client] = []
         var size = 0
         var number = Int(query.cursor)
@@ -91,7 +97,7 @@ extension Router {
             number += 1
         }
         let next = number < sessions.count ? UInt32(number) : nil
-        try report(Answer(number: query.number, nextCursor: next, clients: rows))
+        report(Answer(number: query.number, nextCursor: next, clients: rows))
     }
 
     private func row(_ number: Int) -> Answer.Client {

@@ -1,5 +1,6 @@
 // Hands one message to one session: into the open Deliver frame of its link, or into its queue.
 
+import EventLoop
 import MQTT
 import Messages
 
@@ -101,7 +102,7 @@ extension Router {
     ) {
         let number = Int(row.session)
         if stored == nil {
-            stored = queues.store(copy(message), topicLength: topicLength, propertiesLength: propertiesLength)
+            stored = queues.store(message.array, topicLength: topicLength, propertiesLength: propertiesLength)
         }
         guard let stored else { return }
         let entry = QueueEntry(
@@ -121,9 +122,5 @@ extension Router {
             VariableByteInteger.append(Int(identifier), to: &bytes)
         }
         return bytes
-    }
-
-    func copy(_ span: RawSpan) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 0) { _, _ in } + (0..<span.byteCount).map { span.load8(at: $0) }
     }
 }

@@ -74,11 +74,19 @@ extension Router {
         var stored: UInt32?
         for row in rows.indices {
             deliver(
-                tree[row: row], message, topicLength: frame.topicLength, propertiesLength: frame.propertiesLength,
+                tree[row], message, topicLength: frame.topicLength, propertiesLength: frame.propertiesLength,
                 qos: frame.qos, retain: frame.retain, publisher: publisher, stored: &stored)
         }
+        finishRoute(stored)
+    }
+
+    /// Completes what a message has begun.
+    @inline(__always)
+    private mutating func finishRoute(_ stored: UInt32?) {
         closeDeliveries()
         if let stored { queues.release(stored) }
+        // Ending a session changes the tree, so it waits until the rows of the match are done with.
+        while let number = condemned.popLast() { dismiss(number, .quotaExceeded) }
     }
 
     /// Publishes a message that comes from no PUBLISH packet: a will.
@@ -89,11 +97,10 @@ extension Router {
         var stored: UInt32?
         for row in rows.indices {
             deliver(
-                tree[row: row], bytes.span.raw, topicLength: will.topic.count,
+                tree[row], bytes.span.raw, topicLength: will.topic.count,
                 propertiesLength: will.properties.count, qos: will.qos, retain: will.retain, publisher: -1,
                 stored: &stored)
         }
-        closeDeliveries()
-        if let stored { queues.release(stored) }
+        finishRoute(stored)
     }
 }

@@ -13,7 +13,9 @@ extension Router {
             count(.messagesDropped)
             switch settings.queuePolicy {
             case .dropNewest: return
-            case .disconnect: return dismiss(number, .quotaExceeded)
+            case .disconnect:
+                if !condemned.contains(number) { condemned.append(number) }
+                return
             case .dropOldest:
                 // One that is larger than the whole queue may be.
                 if sessions[number].queue.isEmpty { return }

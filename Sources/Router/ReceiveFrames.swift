@@ -67,7 +67,7 @@ extension Router {
     mutating func cut(_ link: Int, _ reason: String) {
         guard links[link].isOpen else { return }
         Journal.log(.channelCut, [.worker: "listener/\(links[link].name)", .reason: reason])
-        try? report(Fault(worker: links[link].worker, what: reason))
+        report(Fault(worker: links[link].worker, what: reason))
         detach(link)
     }
 }

@@ -22,7 +22,7 @@ extension Router {
     /// Keeps, replaces or clears the topic's retained message [MQTT-3.3.1-5, 3.3.1-6].
     /// - Returns: false when it was refused: the publisher has been told.
     mutating func retain(_ link: Int, _ publisher: Int, _ frame: PublishFrame, _ message: RawSpan) -> Bool {
-        if store(copy(message), frame.topicLength, frame.propertiesLength, frame.qos) { return true }
+        if store(message.array, frame.topicLength, frame.propertiesLength, frame.qos) { return true }
         count(.retainedRefused)
         if frame.qos == 2 { sessions[publisher].incoming.remove(frame.packetIdentifier) }
         refuse(link, publisher, frame.qos == 2 ? .pubrec : .puback, frame.packetIdentifier, .quotaExceeded)

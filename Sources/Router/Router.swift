@@ -30,20 +30,23 @@ package struct Router: ~Copyable {
     var replays: [RetainedReplay] = []
     /// Links on which the message being routed has an open Deliver frame.
     var openDeliveries: [Int] = []
+    /// Sessions that the message being routed was one too many for.
+    var condemned: [Int] = []
 
     var counters = InlineArray<11, UInt64>(repeating: 0)
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     var sessionCount = 0
-    var isReady = false
+    var isStopped = false
 
     init(welcome: Welcome, settings: RouterSettings, control: consuming ControlChannel) throws(SystemError) {
+        let poller = try Poller(eventsPerTurn: 128)
+        try poller.add(control.descriptor, .readable, tag: Tag.control)
         self.welcome = welcome
         self.settings = settings
         self.control = control
-        poller = try Poller(eventsPerTurn: 128)
+        self.poller = poller
         tree = TopicTree(limits: Self.treeLimits(settings))
         retained = RetainedSet(limits: Self.retainedLimits(settings))
-        try poller.add(self.control.descriptor, .readable, tag: Tag.control)
     }
 
     @inline(__always)

@@ -5,8 +5,9 @@ import Messages
 
 extension Router {
     /// Turns until the supervisor says stop or goes away. Fatal: epoll that fails.
-    mutating func run() -> Never {
-        while true {
+    mutating func run() {
+        report(Ready())
+        while !isStopped {
             let count: Int
             do {
                 count = try poller.wait(milliseconds: replays.isEmpty ? 1000 : 0)

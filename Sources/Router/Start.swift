@@ -12,34 +12,36 @@ extension Router {
     /// Fatal here: a supervisor that goes away or says something else than welcome and settings; the exit status is
     /// then 1.
     package static func main() -> Never {
-        signal(SIGPIPE, SIG_IGN)
-        signal(SIGINT, SIG_IGN)
+        ignoreSignals()
+        var router = started()
+        router.run()
+        exit(0)
+    }
+
+    private static func started() -> Router {
         do {
-            var control = ControlChannel(descriptor: controlDescriptor)
-            let welcome = try Welcome(decoding: next(&control).span.raw)
-            let settings = try RouterSettings(decoding: next(&control).span.raw)
-            setProcessTitle("apus-router")
-            Journal.bootstrap(
-                worker: "router", level: .init(number: welcome.logLevel),
-                always: [.generation: String(welcome.generation)])
-            var router = try Router(welcome: welcome, settings: settings, control: control)
-            try router.report(Ready())
-            router.run()
+            return try start()
         } catch {
-            // Before the log is there, standard error is all there is.
-            fputs("apus-router can not start: \(error)\n", stderr)
-            exit(1)
+            failToStart("apus-router", error)
         }
     }
 
-    /// Waits for a packet.
-    private static func next(_ control: inout ControlChannel) throws -> [UInt8] {
-        var poller = try Poller(eventsPerTurn: 1)
-        try poller.add(control.descriptor, .readable, tag: 0)
-        while try poller.wait(milliseconds: -1) == 0 {}
-        guard case .packet(let packet) = try control.receive() else {
-            throw FrameError("the supervisor went away before it said what to do")
-        }
-        return packet.bytes
+    private static func start() throws -> Router {
+        var start = Start()
+        let welcome = try Welcome(decoding: start.next())
+        let settings = try RouterSettings(decoding: start.next())
+        setProcessTitle("apus-router")
+        Journal.bootstrap(
+            worker: "router", level: .init(number: welcome.logLevel), always: [.generation: String(welcome.generation)])
+        return try Router(welcome: welcome, settings: settings, control: start.takeControl())
     }
+}
+
+/// The control channel until the router has it.
+private struct Start: ~Copyable {
+    private var control: ControlChannel? = ControlChannel(descriptor: controlDescriptor)
+
+    mutating func next() throws -> [UInt8] { try control!.waitForPacket().bytes }
+
+    mutating func takeControl() -> ControlChannel { control.take()! }
 }

@@ -5,6 +5,7 @@
 /// Layout behind the header: u32 bytes of the frames that follow, u32 0, u64 the offset in the listener's stream up to
 /// which the router had handled everything when it wrote them. That offset acknowledges the listener's frames, gives
 /// back credit, and after a router's death tells what need not be replayed.
+@usableFromInline
 package enum BatchFrame {
     @inlinable package static var byteCount: Int { 24 }
 

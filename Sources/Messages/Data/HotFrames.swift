@@ -6,18 +6,19 @@
 /// Layout behind the header: u32 slot, u16 packet identifier, u16 topic length, u32 properties' length, u32 generation,
 /// then topic, payload and properties (encoded as in MQTT 5, without their length). The frame's flags are those of the
 /// MQTT header: bit 0 retain, bits 1 and 2 QoS, bit 3 duplicate.
+@usableFromInline
 package struct PublishFrame {
     /// Bytes before the topic.
     @inlinable package static var headByteCount: Int { 24 }
 
-    package let slot: UInt32
-    package let generation: UInt32
-    package let packetIdentifier: UInt16
-    package let flags: UInt8
-    package let topicLength: Int
-    package let propertiesLength: Int
+    @usableFromInline package let slot: UInt32
+    @usableFromInline package let generation: UInt32
+    @usableFromInline package let packetIdentifier: UInt16
+    @usableFromInline package let flags: UInt8
+    @usableFromInline package let topicLength: Int
+    @usableFromInline package let propertiesLength: Int
     /// Topic, payload and properties together.
-    package let messageLength: Int
+    @usableFromInline package let messageLength: Int
 
     @inlinable package var qos: UInt8 { flags >> 1 & 3 }
     @inlinable package var retain: Bool { flags & 1 != 0 }
@@ -59,13 +60,14 @@ package struct PublishFrame {
 ///
 /// Layout behind the header: u32 number of recipients, u16 topic length, u16 0, u32 properties' length, u32 payload
 /// length, then topic, payload, properties, zeros up to a multiple of 8, recipients.
+@usableFromInline
 package struct DeliverFrame {
     @inlinable package static var headByteCount: Int { 24 }
 
-    package let recipientCount: Int
-    package let topicLength: Int
-    package let propertiesLength: Int
-    package let payloadLength: Int
+    @usableFromInline package let recipientCount: Int
+    @usableFromInline package let topicLength: Int
+    @usableFromInline package let propertiesLength: Int
+    @usableFromInline package let payloadLength: Int
 
     @inlinable package var messageLength: Int { topicLength &+ payloadLength &+ propertiesLength }
     /// Where the recipients begin, from the frame's start.
@@ -110,12 +112,13 @@ package struct DeliverFrame {
 /// an Acknowledge frame.
 ///
 /// u32 slot in bits 0...27 and `bits` above, u16 generation (its lower half), u16 packet identifier.
+@usableFromInline
 package struct SlotEntry: Equatable, Sendable {
     @inlinable package static var byteCount: Int { 8 }
     /// Slots that an entry can name.
     @inlinable package static var slotLimit: UInt32 { 1 << 28 }
 
-    package let word: UInt64
+    @usableFromInline package let word: UInt64
 
     @inlinable @inline(__always)
     package init(word: UInt64) { self.word = word }
