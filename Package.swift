@@ -105,7 +105,7 @@ let package = Package(
         tests("Journal"),
         tests("Control"),
         tests("Operator", ["Control", "MQTT", argumentParser]),
-        tests("Supervisor"),
+        tests("Supervisor", ["Configuration", "EventLoop", "Messages"]),
         tests("Listener", ["Arena", "MQTT"]),
         tests("Router", ["Messages", "MQTT"]),
     ],

@@ -26,7 +26,7 @@ func listen(
         guard Glibc.listen(descriptor, Int32(clamping: backlog)) == 0 else {
             throw SystemError("listen on \(host) port \(port)")
         }
-        return ListeningSocket(descriptor: descriptor, address: try address(of: descriptor))
+        return ListeningSocket(descriptor: descriptor, address: try address(of: descriptor), host: host)
     } catch {
         close(descriptor)
         throw error
@@ -45,7 +45,7 @@ func adopt(_ descriptor: Int32) throws(SystemError) -> ListeningSocket {
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     try setOptions(descriptor)
-    return ListeningSocket(descriptor: descriptor, address: address)
+    return ListeningSocket(descriptor: descriptor, address: address, host: address.host)
 }
 
 /// Linux hands these on to the connections that the socket accepts.
@@ -89,6 +89,14 @@ private func bind(_ descriptor: Int32, _ family: Int32, _ host: String, _ port: 
         }
     }
     guard result == 0 else { throw SystemError("bind \(host) port \(port)") }
+}
+
+extension PeerAddress {
+    /// The address without its port, and without brackets.
+    fileprivate var host: String {
+        let text = description.prefix { $0 != "]" }
+        return isIPv4 ? String(text[..<(text.lastIndex(of: ":") ?? text.endIndex)]) : String(text.dropFirst())
+    }
 }
 
 /// The address that a socket is bound to.

@@ -101,7 +101,7 @@ extension Supervisor {
             let delay = place.backoff.died(readyFor: readyFor)
             place.state = .waiting
             totals.restarts += 1
-            Journal.log(.workerBackingOff, [.worker: place.label, .duration: "\(delay)"])
+            if delay > 0 { Journal.log(.workerBackingOff, [.worker: place.label, .duration: "\(delay)"]) }
             timers.set(.respawn(place.label), at: now + delay)
         }
     }

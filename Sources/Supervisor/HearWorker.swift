@@ -49,7 +49,7 @@ extension Supervisor {
     }
 
     private func understand(_ frame: [UInt8], from worker: Worker, _ now: UInt64) throws(FrameError) {
-        guard let header = unsafe try FrameHeader.read(frame.span.bytes, at: 0) else {
+        guard let header = unsafe try FrameHead.read(frame.span.bytes, at: 0) else {
             throw FrameError("frame shorter than its header")
         }
         switch header.type {

@@ -12,9 +12,14 @@ internal import Systemd
 struct ListeningSocket {
     let descriptor: Int32
     let address: PeerAddress
+    /// The host as it was configured, the port as it was bound.
+    var host: String
     var gate = AcceptGate()
     /// Whether the poller watches it.
     var isWatched = false
+
+    /// For people: `127.0.0.1:1883`.
+    var text: String { host.contains(":") ? "[\(host)]:\(address.port)" : "\(host):\(address.port)" }
 }
 
 /// One listener's port: a socket, or several where systemd passed them under one name.
@@ -31,9 +36,6 @@ final class Port {
 
     /// Whether only this machine can reach it.
     var isLoopback: Bool { sockets.values.allSatisfy(\.address.isLoopback) }
-
-    /// The addresses that it is bound to, for people: `127.0.0.1:1883`.
-    var addresses: String { sockets.values.map(\.address.description).sorted().joined(separator: ", ") }
 
     func closeAll() {
         for socket in sockets.values { close(socket.descriptor) }
@@ -57,6 +59,14 @@ struct PortFailure: Error {
 func openSockets(
     of listener: Configuration.Listener, passed: [ListenDescriptor], others: [Configuration.Listener]
 ) throws(PortFailure) -> [ListeningSocket] {
+    if case .systemd(let name) = listener.bind, !passed.contains(where: { $0.name == name }) {
+        let names = Set(passed.map(\.name)).sorted().joined(separator: ", ")
+        throw PortFailure(
+            listener: listener.name, address: listener.bind.description,
+            reason: "systemd passed \(names.isEmpty ? "no socket" : "only \(names)"): start it by a socket unit with "
+                + "FileDescriptorName=\(name)",
+            isInUse: false)
+    }
     do throws(SystemError) {
         switch listener.bind {
         case .ipv4(let host, let port):

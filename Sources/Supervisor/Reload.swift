@@ -1,5 +1,5 @@
-// Reads the configuration again and applies what a running broker can take over: log, limits of packets and queues,
-// times, who may connect, listeners that come and go. A file that is refused, or a new port that can not be opened,
+// Reads the configuration again and applies what a running broker can take over: times, most
+// limits, who may connect and from where, listeners that come and go. A file that is refused, or a new port that can not be opened,
 // leaves everything as it was. Asked for by SIGHUP and by `apusctl reload`.
 
 internal import Configuration
@@ -23,6 +23,8 @@ extension Configuration {
         next.stateDirectory = stateDirectory
         next.runtimeDirectory = runtimeDirectory
         next.libexecDirectory = libexecDirectory
+        // Workers learn it with their first frame.
+        next.log.level = log.level
         next.limits.connections = limits.connections
         next.limits.memory = limits.memory
         next.limits.packetSize = limits.packetSize
@@ -83,9 +85,7 @@ extension Supervisor {
 
     private func apply(_ next: Configuration, adding opened: [Port], _ now: UInt64) {
         let removed = ports.filter { port in !next.listeners.contains { $0.name == port.listener.name } }
-        let levelChanged = next.log.level != configuration.log.level
         configuration = next
-        Journal.configure(level: next.log.level.journal, connections: next.log.connections)
         for port in removed {
             shut(port)
             for place in port.places { retire(place, now) }
@@ -94,10 +94,7 @@ extension Supervisor {
             add(port)
             for place in port.places { fill(place, now) }
         }
-        for worker in workers.values {
-            if levelChanged { send(welcome(worker), to: worker, now) }
-            sendSettings(to: worker, now)
-        }
+        for worker in workers.values { sendSettings(to: worker, now) }
     }
 
     func reloadOnSignal(_ now: UInt64) {

@@ -31,7 +31,7 @@ extension Supervisor {
         let ends: (supervisor: Int32, worker: Int32)
         do throws(SystemError) {
             ends = try ControlChannel.pair()
-            process = start(entry.executable, title: title(place), control: ends.worker)
+            process = start(entry.executable, control: ends.worker)
             let code = errno
             close(ends.worker)
             guard process > 0 else {
@@ -69,7 +69,7 @@ extension Supervisor {
         awaitReady(worker, now)
     }
 
-    func welcome(_ worker: Worker) -> Welcome {
+    private func welcome(_ worker: Worker) -> Welcome {
         let level = Logger.Level.allCases.firstIndex(of: Journal.level) ?? 2
         return Welcome(
             role: worker.place.role, worker: worker.number, generation: worker.generation, name: worker.place.name,
@@ -126,16 +126,11 @@ extension Supervisor {
 
     private func path(_ executable: String) -> String { "\(configuration.libexecDirectory)/\(executable)" }
 
-    /// What `ps` shows: `apus-listener: mqtt`, `apus-router`.
-    private func title(_ place: Place) -> String {
-        let executable = place.role.entry.executable
-        return place.listener == nil ? executable : "\(executable): \(place.name)"
-    }
-
-    private func start(_ executable: String, title: String, control: Int32) -> pid_t {
+    /// The worker learns who it is from its first frame, and then says so in its title.
+    private func start(_ executable: String, control: Int32) -> pid_t {
         // The strings live through the call; the new process gets copies.
-        unsafe title.withCString { title in
-            var arguments = unsafe [UnsafeMutablePointer(mutating: title), nil]
+        unsafe executable.withCString { name in
+            var arguments = unsafe [UnsafeMutablePointer(mutating: name), nil]
             return unsafe apus_spawn(path(executable), &arguments, control, controlDescriptor)
         }
     }

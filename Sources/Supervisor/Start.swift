@@ -81,7 +81,7 @@ extension Supervisor {
             Journal.log(
                 .listening,
                 [
-                    .listener: listener.name, .address: socket.address.description,
+                    .listener: listener.name, .address: socket.text,
                     .protocol: listener.transport.rawValue,
                 ])
         }

@@ -65,19 +65,12 @@ extension Supervisor {
     }
 
     private func report(_ port: Port) -> ListenerReport {
-        let addresses = port.sockets.values.map(\.address).sorted { $0.description < $1.description }
+        let sockets = port.sockets.values.sorted { $0.text < $1.text }
         return ListenerReport(
             name: port.listener.name, protocol: port.listener.transport.rawValue,
-            bind: port.listener.bind.description, address: addresses.map(host).joined(separator: ", "),
-            port: Int(addresses.first?.port ?? 0),
+            bind: port.listener.bind.description, address: sockets.map(\.host).joined(separator: ", "),
+            port: Int(sockets.first?.address.port ?? 0),
             connections: port.places.reduce(0) { $0 + ($1.worker?.slots.count ?? 0) }, workers: port.places.count)
-    }
-
-    /// Without port and brackets.
-    private func host(_ address: PeerAddress) -> String {
-        let text = address.description
-        let host = text[..<(text.lastIndex(of: ":") ?? text.endIndex)]
-        return String(host.hasPrefix("[") ? host.dropFirst().dropLast() : host)
     }
 
     private func seconds(_ milliseconds: UInt64) -> Double { Double(milliseconds) / 1000 }
