@@ -96,6 +96,7 @@ let package = Package(
         tests("Channel", ["Messages", "EventLoop"]),
         tests("Arena"),
         tests("Configuration"),
+        tests("Systemd"),
         tests("Journal"),
         tests("Control"),
         tests("Supervisor"),
