@@ -102,6 +102,7 @@ let package = Package(
         tests("Channel", ["Messages", "EventLoop"]),
         tests("Arena"),
         tests("Configuration"),
+        tests("Systemd"),
         tests("Journal"),
         tests("Control"),
         tests("Operator", ["Control", "MQTT", argumentParser]),

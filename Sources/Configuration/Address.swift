@@ -12,7 +12,8 @@ extension Configuration {
         case systemd(name: String)
 
         /// What `bind` may be, for error messages and the reference.
-        static let allowed = #""HOST:PORT" with a numeric address or localhost, "[IPv6]:PORT" or "systemd:NAME""#
+        static let allowed =
+            #"a numeric address and a port, as "127.0.0.1:1883", "[::1]:1883" or "localhost:0", or "systemd:NAME""#
 
         /// - Returns: nil when the text is none of what ``allowed`` says.
         package init?(_ text: String) {

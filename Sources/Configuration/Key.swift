@@ -56,7 +56,7 @@ extension Key {
     typealias Path<V> = WritableKeyPath<Root, V> & Sendable
 
     static func integer(
-        _ name: String, _ path: any Path<Int>, _ range: ClosedRange<Int>, reload: Bool = false, _ about: String
+        _ name: String, _ path: any Path<Int>, _ range: ClosedRange<Int>, reload: Bool = true, _ about: String
     ) -> Self {
         Self(
             name: name, allowed: "an integer from \(range.lowerBound) to \(range.upperBound)", reload: reload,
@@ -72,12 +72,13 @@ extension Key {
 
     /// Bytes, as an integer or a text with B, KiB, MiB or GiB.
     static func size(
-        _ name: String, _ path: any Path<Int>, _ range: ClosedRange<Int>, reload: Bool = false, _ about: String
+        _ name: String, _ path: any Path<Int>, _ range: ClosedRange<Int>, reload: Bool = true, _ about: String
     ) -> Self {
         let show = { @Sendable (bytes: Int) in Units.format(bytes, Units.sizes) }
         return Self(
-            name: name, allowed: "a size from \(show(range.lowerBound)) to \(show(range.upperBound))", reload: reload,
-            about: about
+            name: name,
+            allowed: "a size from \(show(range.lowerBound)) to \(show(range.upperBound)), as 4096 or \"8 MiB\"",
+            reload: reload, about: about
         ) {
             let bytes: Int? =
                 switch $1 {
@@ -95,11 +96,12 @@ extension Key {
 
     /// Seconds as an integer, or a text with ms, s, min or h. The range is in milliseconds.
     static func duration(
-        _ name: String, _ path: any Path<Duration>, _ range: ClosedRange<Int>, reload: Bool = false, _ about: String
+        _ name: String, _ path: any Path<Duration>, _ range: ClosedRange<Int>, reload: Bool = true, _ about: String
     ) -> Self {
         let show = { @Sendable (milliseconds: Int) in Units.format(milliseconds, Units.durations) }
         return Self(
-            name: name, allowed: "a duration from \(show(range.lowerBound)) to \(show(range.upperBound))",
+            name: name,
+            allowed: "a duration from \(show(range.lowerBound)) to \(show(range.upperBound)), as 5 or \"500 ms\"",
             reload: reload, about: about
         ) {
             let milliseconds: Int? =
@@ -116,7 +118,7 @@ extension Key {
         }
     }
 
-    static func boolean(_ name: String, _ path: any Path<Bool>, reload: Bool = false, _ about: String) -> Self {
+    static func boolean(_ name: String, _ path: any Path<Bool>, reload: Bool = true, _ about: String) -> Self {
         Self(name: name, allowed: "true or false", reload: reload, about: about) {
             guard case .boolean(let flag) = $1 else { return false }
             $0[keyPath: path] = flag
@@ -128,7 +130,7 @@ extension Key {
 
     /// One of an enumeration's cases, each spelled by `literal`.
     static func choice<Choice: CaseIterable & Sendable>(
-        _ name: String, _ path: any Path<Choice>, reload: Bool = false, _ about: String,
+        _ name: String, _ path: any Path<Choice>, reload: Bool = true, _ about: String,
         literal: @escaping @Sendable (Choice) -> Value
     ) -> Self {
         let names = Choice.allCases.map { literal($0).literal }
@@ -144,7 +146,7 @@ extension Key {
 
     /// A text that `parse` turns into what is stored; nil where it is not allowed.
     static func text<V: CustomStringConvertible & Sendable>(
-        _ name: String, _ path: any Path<V>, allowed: String, reload: Bool = false, _ about: String,
+        _ name: String, _ path: any Path<V>, allowed: String, reload: Bool = true, _ about: String,
         parse: @escaping @Sendable (String) -> V?
     ) -> Self {
         Self(name: name, allowed: allowed, reload: reload, about: about) {
@@ -158,7 +160,7 @@ extension Key {
 
     /// A list of texts, each of which must pass `check`.
     static func texts(
-        _ name: String, _ path: any Path<[String]>, allowed: String, reload: Bool = false, _ about: String,
+        _ name: String, _ path: any Path<[String]>, allowed: String, reload: Bool = true, _ about: String,
         check: @escaping @Sendable (String) -> Bool
     ) -> Self {
         Self(name: name, allowed: allowed, reload: reload, about: about) {

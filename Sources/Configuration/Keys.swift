@@ -15,7 +15,7 @@ extension Configuration {
     ]
 
     private static func directory(_ name: String, _ path: any Key<Self>.Path<String>, _ about: String) -> Key<Self> {
-        .text(name, path, allowed: "an absolute path", about) { $0.hasPrefix("/") ? $0 : nil }
+        .text(name, path, allowed: "an absolute path", reload: false, about) { $0.hasPrefix("/") ? $0 : nil }
     }
 
     private static let top: [Key<Configuration>] = [
@@ -34,10 +34,10 @@ extension Configuration {
 
     private static let limitKeys: [Key<Configuration>] = [
         .integer(
-            "connections", \.limits.connections, 1...10_000_000,
+            "connections", \.limits.connections, 1...10_000_000, reload: false,
             "Clients at one time, in the whole broker. Those beyond it wait in the kernel's backlog."),
         .size(
-            "packet_size", \.limits.packetSize, 16...268_435_455,
+            "packet_size", \.limits.packetSize, 16...268_435_455, reload: false,
             "The largest MQTT packet, and the largest WebSocket message, that a client may send."),
         .integer(
             "client_id_length", \.limits.clientIDLength, 23...65_535, "The longest client identifier, in bytes."),
@@ -62,7 +62,7 @@ extension Configuration {
             "output_buffer", \.limits.outputBuffer, 4096...(1 << 30),
             "Bytes that wait for one connection whose client does not read; what is more waits in its queue."),
         .size(
-            "memory", \.limits.memory, (16 << 20)...(1 << 40),
+            "memory", \.limits.memory, (16 << 20)...(1 << 40), reload: false,
             "The buffers of one listener's connections. They are taken as needed, not at the start."),
         .integer(
             "retained_messages", \.limits.retainedMessages, 0...1_000_000_000, "Retained messages in the broker."),
@@ -93,16 +93,16 @@ extension Configuration {
 
     private static let supervisorKeys: [Key<Configuration>] = [
         .duration(
-            "heartbeat_interval", \.supervisor.heartbeatInterval, 10...60_000, reload: true,
+            "heartbeat_interval", \.supervisor.heartbeatInterval, 10...60_000,
             "How often the supervisor asks each worker whether it is alive."),
         .duration(
-            "heartbeat_timeout", \.supervisor.heartbeatTimeout, 100...600_000, reload: true,
+            "heartbeat_timeout", \.supervisor.heartbeatTimeout, 100...600_000,
             "A worker that does not answer for this long is killed and replaced."),
         .duration(
-            "start_timeout", \.supervisor.startTimeout, 100...600_000, reload: true,
+            "start_timeout", \.supervisor.startTimeout, 100...600_000,
             "How long a worker may take to become ready."),
         .duration(
-            "stop_timeout", \.supervisor.stopTimeout, 100...600_000, reload: true,
+            "stop_timeout", \.supervisor.stopTimeout, 100...600_000,
             "How long the workers may take to stop in order before they are killed."),
     ]
 
@@ -120,11 +120,11 @@ extension Configuration {
     ]
 
     private static let logKeys: [Key<Configuration>] = [
-        .choice("level", \.log.level, reload: true, "The least important lines that are still written.") {
+        .choice("level", \.log.level, "The least important lines that are still written.") {
             .string($0.rawValue)
         },
         .boolean(
-            "connections", \.log.connections, reload: true,
+            "connections", \.log.connections,
             "Whether each connection has a line when it opens and one when it closes."),
     ]
 
@@ -134,12 +134,12 @@ extension Configuration {
             "name", \.name, allowed: "1 to 32 of a-z, 0-9 and -, unique",
             "The listener's name in logs, metrics, `ps` and apusctl."
         ) { isName($0) ? $0 : nil },
-        .choice("protocol", \.transport, "What is spoken on the port.") { .string($0.rawValue) },
+        .choice("protocol", \.transport, reload: false, "What is spoken on the port.") { .string($0.rawValue) },
         .text(
-            "bind", \.bind, allowed: Address.allowed,
+            "bind", \.bind, allowed: Address.allowed, reload: false,
             "The address and port, or the socket that systemd passes. Port 0 lets the system choose."
         ) { Address($0) },
-        .integer("workers", \.workers, 1...64, "Processes that share the port."),
+        .integer("workers", \.workers, 1...64, reload: false, "Processes that share the port."),
         .texts(
             "origins", \.origins, allowed: #"a list of "same", "*" or "SCHEME://HOST[:PORT]""#,
             "Which pages may open a WebSocket: those from the host that they ask for (`same`), any (`*`), or those "
@@ -149,7 +149,9 @@ extension Configuration {
             "hosts", \.hosts, allowed: "a list of host names without port",
             "Further names under which browsers reach a listener that is bound to loopback."
         ) { isHost($0) },
-        .integer("backlog", \.backlog, 1...65_535, "Connections that the kernel holds until they are accepted."),
+        .integer(
+            "backlog", \.backlog, 1...65_535, reload: false,
+            "Connections that the kernel holds until they are accepted."),
     ]
 
     static let requiredListenerKeys = ["name", "protocol", "bind"]

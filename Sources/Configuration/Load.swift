@@ -39,12 +39,12 @@ extension Configuration {
         if let given = firstPath(environment["STATE_DIRECTORY"]) { return given }
         if geteuid() == 0 { return "/var/lib/apus" }
         if let home = firstPath(environment["XDG_STATE_HOME"]) { return home + "/apus" }
-        return (firstPath(environment["HOME"]) ?? ".") + "/.local/state/apus"
+        return firstPath(environment["HOME"]).map { $0 + "/.local/state/apus" } ?? "/var/lib/apus"
     }
 
-    /// systemd separates several by colons; the first is meant. Empty is as good as absent.
+    /// systemd separates several by colons; the first is meant. What is not an absolute path is as good as absent.
     private static func firstPath(_ text: String?) -> String? {
-        text?.split(separator: ":").first.map(String.init)
+        text?.split(separator: ":").first.flatMap { $0.hasPrefix("/") ? String($0) : nil }
     }
 
     /// Beside the running program, as SwiftPM leaves them, else where `make install` puts them.

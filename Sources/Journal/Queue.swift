@@ -12,8 +12,9 @@ struct Queue: Sendable {
     init(capacity: Int) { self.capacity = capacity }
 
     /// Puts a line behind the others, or counts it as dropped.
-    mutating func append(_ record: Record) {
-        guard size + record.size <= capacity else {
+    /// - Parameter evenIfFull: For the few lines that say what is not in the log.
+    mutating func append(_ record: Record, evenIfFull: Bool = false) {
+        guard evenIfFull || size + record.size <= capacity else {
             dropped += 1
             return
         }

@@ -30,7 +30,8 @@ final class Writer: Sendable {
         mutating func reportHeldBack() {
             reportDue = nil
             for (event, count) in limiter.takeHeldBack() {
-                queue.append(Writer.report(.linesHeldBack, [.count: String(count), .key: event.rawValue]))
+                let report = Writer.report(.linesHeldBack, [.count: String(count), .key: event.rawValue])
+                queue.append(report, evenIfFull: true)
             }
         }
     }

@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func withoutAnEnvironmentTheUserDecides() {
-        let environment = ["HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/7", "STATE_DIRECTORY": ""]
+        let environment = ["HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/7", "STATE_DIRECTORY": "relative"]
         let configuration = Configuration.defaults(environment: environment)
         let candidates = Configuration.runtimeDirectories(environment: environment)
         #expect(configuration.runtimeDirectory == candidates[0])

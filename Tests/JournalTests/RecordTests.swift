@@ -79,6 +79,15 @@ private func record(
         #expect(none == 0)
     }
 
+    @Test func whatSaysThatLinesAreMissingAlwaysFindsRoom() {
+        var queue = Queue(capacity: 100)
+        queue.append(record(nil, "line"))
+        queue.append(record(nil, "report"), evenIfFull: true)
+        let (kept, dropped) = queue.takeAll()
+        #expect(kept.map(\.message) == ["report"])
+        #expect(dropped == 1)
+    }
+
     @Test func oneLineLargerThanAllRoomIsDropped() {
         var queue = Queue(capacity: 1000)
         queue.append(record(nil, "m", [("topic", String(repeating: "x", count: 2000))]))

@@ -1,0 +1,59 @@
+# Apus: building, running and testing. `make help` lists what there is.
+#
+# Variables: PREFIX (/usr/local) and DESTDIR for install; CI=1 makes every compiler warning an error.
+
+PREFIX ?= /usr/local
+SWIFT ?= swift
+RELEASE = $(SWIFT) build -c release --static-swift-stdlib
+SOURCES = Package.swift Sources Tests
+
+# What make run shows: folders of this tree, so that nothing else of the machine is touched.
+RUN = $(CURDIR)/run
+BIN = $(CURDIR)/.build/release
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test install format lint bench toolchain packages-build packages-test packages-bench
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: build ## build, then run the broker in the foreground: MQTT on 127.0.0.1:1883, WebSocket on 127.0.0.1:2884
+	@mkdir -p $(RUN)/state
+	@echo
+	@echo "Try it from another terminal (Ctrl-C here stops the broker):"
+	@echo "  $(BIN)/apusctl sub 'hello/#'"
+	@echo "  $(BIN)/apusctl pub hello/world 'Good morning'"
+	@echo
+	@STATE_DIRECTORY=$(RUN)/state RUNTIME_DIRECTORY=$(RUN) exec $(BIN)/apusd
+
+build: toolchain packages-build ## build release binaries into .build/release; they need no toolchain to run
+	$(RELEASE)
+
+test: build packages-test ## run every test: units, then real processes with real clients
+	@APUS_BIN=$(BIN) Tests/run
+
+install: build ## install into PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/apus \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/apus
+	install -s $(BIN)/apusd $(DESTDIR)$(PREFIX)/sbin/
+	install -s $(BIN)/apusctl $(DESTDIR)$(PREFIX)/bin/
+	install -s $(BIN)/apus-listener $(BIN)/apus-router $(DESTDIR)$(PREFIX)/libexec/apus/
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' units/apus.service \
+	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/apus.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/apus.service
+	[ -e $(DESTDIR)/etc/apus/apus.toml ] || install -m 644 units/apus.toml $(DESTDIR)/etc/apus/
+
+format: toolchain ## put all Swift files into the project's format
+	$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
+
+lint: toolchain ## check the format of all Swift files
+	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
+
+bench: build packages-bench ## measure Apus beside Debian's mosquitto
+	@APUS_BIN=$(BIN) Benchmarks/run
+
+toolchain:
+	@packaging/check-swift
+
+packages-build packages-test packages-bench: packages-%:
+	@packaging/install-packages $*
