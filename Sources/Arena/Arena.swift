@@ -4,12 +4,13 @@
 // that were checked against their region. Spans do not borrow the arena (it stays mapped as long as the process lives);
 // that bytes being read are not written over is what steps and batches are for.
 
-package import CArena
+public import CArena
 import CLinux
 import Glibc
 
 /// A listener's lasting memory, as this process sees it.
 @safe
+@usableFromInline
 package struct Arena: ~Copyable {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let header: UnsafeMutablePointer<apus_arena_header>
@@ -20,7 +21,7 @@ package struct Arena: ~Copyable {
     @usableFromInline let bufferBytes: Int
 
     /// The number of slots; valid slots are below it.
-    package let slotCount: Int
+    @usableFromInline package let slotCount: Int
     /// Free buffers by size class.
     @usableFromInline var pool: BufferPool
     /// Bytes of the stream to the router that the step under way has added; committed when it ends.

@@ -1,12 +1,13 @@
 // Free buffers. Which buffers are free is private to the process: a successor finds out by a scan of the slots.
 
-import CArena
-import Messages
+public import CArena
+public import Messages
 
 /// A buffer of the arena: the number of its first unit (0: none) and its size class.
+@usableFromInline
 package struct Buffer: Equatable {
-    package var unit: UInt32
-    package var sizeClass: UInt8
+    @usableFromInline package var unit: UInt32
+    @usableFromInline package var sizeClass: UInt8
 
     @inlinable package init(unit: UInt32, sizeClass: UInt8) {
         self.unit = unit
@@ -30,6 +31,7 @@ package struct Buffer: Equatable {
 /// Lists of free buffers, one a class, and the part of the region that was never used.
 ///
 /// A list is linked through the first four bytes of the buffers on it, the one freed last in front: it is in the cache.
+@usableFromInline
 package struct BufferPool {
     @inlinable package static var classCount: Int { 22 }
 

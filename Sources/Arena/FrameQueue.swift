@@ -1,6 +1,6 @@
 // The stream to the router: frames that it has not acknowledged yet, named by their total offset in the stream.
 
-import CArena
+public import CArena
 import Messages
 
 extension Arena {

@@ -1,7 +1,7 @@
 // What comes in: the two scratch regions of the sockets' input, the leftovers of incomplete packets, and the stream
 // from the router.
 
-import CArena
+public import CArena
 import Messages
 
 extension Arena {

@@ -1,6 +1,6 @@
 // The output of a connection: bytes produced and not yet sent, in one buffer.
 
-import CArena
+public import CArena
 import Messages
 
 extension Arena {

@@ -1,6 +1,6 @@
 // Steps and batches: what makes a change whole although the process may die between any two stores.
 
-import CArena
+public import CArena
 
 extension Arena {
     /// Begins the step that handles the input of `slot`.

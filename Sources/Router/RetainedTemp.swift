@@ -6,4 +6,4 @@ struct RetainedSet {
   mutating func clear(_ t: Span<UInt8>) {}
   mutating func set(_ t: Span<UInt8>, payload: Span<UInt8>, properties: Span<UInt8>, qos: UInt8) throws(SubscriptionRefused) {}
 }
-extension Router { mutating func continueReplays() {} }
+extension Router { mutating func continueReplays() { replays.removeAll() } }
