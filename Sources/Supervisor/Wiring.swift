@@ -1,6 +1,7 @@
 // Joins workers that talk to each other by a socketpair, tells a worker when its peer has gone, and sends frames on
 // control channels. Who talks to whom stands in the role table.
 
+internal import CLinux
 internal import Channel
 internal import EventLoop
 internal import Glibc
