@@ -20,10 +20,12 @@ pid_t apus_spawn(const char *path, char *const argv[], int control, int control_
     error = posix_spawnattr_init(&attributes);
     if (error != 0) goto without_attributes;
 
-    // Signals are as a program expects them: nothing blocked, nothing ignored.
+    // Signals are as a program expects them: nothing blocked, nothing ignored. In a session of its own it does not get
+    // those that a terminal or a script sends to the supervisor's group: the supervisor stops its workers, in order.
     sigemptyset(&none);
     sigfillset(&all);
-    if ((error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)) == 0 &&
+    if ((error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                             POSIX_SPAWN_SETSID)) == 0 &&
         (error = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
         (error = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
         (error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)) == 0 &&

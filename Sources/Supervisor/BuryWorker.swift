@@ -66,8 +66,8 @@ extension Supervisor {
         retireCounters(of: worker)
         doomed += worker.slots.closeAll()
         failQueries(to: worker, now)
-        // A router that reads the rest of what a listener said before it stopped must not be told to drop it.
-        unwire(worker, tellsPeers: !(wasAsked && state == .stopping), now)
+        // While the broker stops, the router reads the rest of what a listener said before it stopped.
+        if !(wasAsked && state == .stopping) { unwire(worker, now) }
         place.state = .empty
 
         if state == .stopping {

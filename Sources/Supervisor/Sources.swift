@@ -45,6 +45,8 @@ enum Timer: Hashable {
     case start(UInt32)
     /// A worker's control channel has ended, its process not yet.
     case lingering(UInt32)
+    /// The two ends of a channel that nobody needs any more.
+    case cut(Int32, Int32)
     /// A worker may take descriptors again.
     case flush(UInt32)
     /// The broker, or a listener that was removed, ought to have stopped by now.

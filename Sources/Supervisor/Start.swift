@@ -11,7 +11,8 @@ internal import Messages
 /// Why the broker does not start.
 struct StartFailure: Error {
     let reason: String
-    var status: Int32 = 1
+    /// Whether the log says so already.
+    var isLogged = false
 }
 
 extension Supervisor {
@@ -33,7 +34,7 @@ extension Supervisor {
             do throws(PortFailure) {
                 add(try openPort(listener, others: configuration.listeners))
             } catch {
-                throw StartFailure(reason: error.description)
+                throw StartFailure(reason: error.description, isLogged: true)
             }
         }
         let now = monotonicMilliseconds()
@@ -97,12 +98,11 @@ extension Supervisor {
 
     /// What was begun is undone; nothing serves yet.
     func abandonStart(_ failure: StartFailure) -> Int32 {
-        Journal.log(.stopping, [.reason: failure.reason])
-        exitStatus = failure.status
+        if !failure.isLogged { Logger(label: "supervisor").error("the broker can not start: \(failure.reason)") }
         for worker in workers.values { Glibc.kill(worker.process, SIGKILL) }
         for worker in workers.values { waitpid(worker.process, nil, 0) }
         finish()
-        return exitStatus
+        return 1
     }
 
     /// One descriptor a client and what the broker itself needs must fit into what this process may have.

@@ -137,6 +137,9 @@ package final class Supervisor {
             if let worker = workers[number] { end(worker, now) }
         case .flush(let number):
             if let worker = workers[number] { flush(worker, now) }
+        case .cut(let one, let other):
+            close(one)
+            close(other)
         case .stop: continueStop(now)
         case .rest(let number): endRest(number)
         case .controlRest: watchControlSocket()

@@ -40,15 +40,16 @@ extension Supervisor {
         }
     }
 
-    /// Closes the supervisor's ends of a dead worker's channels.
-    /// - Parameter tellsPeers: whether what belonged to it shall end at its peers.
-    func unwire(_ worker: Worker, tellsPeers: Bool, _ now: UInt64) {
+    /// How long a peer has to take note before it sees the channel end: milliseconds.
+    private static let cutDelay: UInt64 = 1000
+
+    /// Cuts a dead worker's channels and tells its peers, that first.
+    func unwire(_ worker: Worker, _ now: UInt64) {
         for wire in wires where wire.joins(worker.number) {
-            close(wire.listenerEnd)
-            close(wire.routerEnd)
-            if tellsPeers, let peer = workers[wire.peer(of: worker.number)] {
+            if let peer = workers[wire.peer(of: worker.number)] {
                 send(PeerGone(worker: worker.number), to: peer, now)
             }
+            timers.set(.cut(wire.listenerEnd, wire.routerEnd), at: now + Self.cutDelay)
         }
         wires.removeAll { $0.joins(worker.number) }
     }
