@@ -65,7 +65,7 @@ extension Listener {
         guard state(slot) == .closing else { return }
         shutdown(sockets[slot].descriptor, Int32(SHUT_WR))
         arena[slot].state = ConnectionState.lingering.rawValue
-        arena[cold: slot].last_input = clock.seconds
+        arena[cold: slot].last_input = clock.tenths
         watch(slot)
     }
 

@@ -60,7 +60,7 @@ extension Listener {
     }
 
     /// Whether a client that has proved nothing may connect from where it is.
-    private func mayConnect(_ slot: Int) -> Bool {
+    func mayConnect(_ slot: Int) -> Bool {
         switch settings.anonymous {
         case .allowed: true
         case .refused: false
@@ -102,6 +102,7 @@ extension Listener {
         let reason = ReasonCode(rawValue: answer.reasonCode)
         guard !reason.isFailure else {
             count(.connectionsRefused)
+            if transport(slot) == .webSocketJSON { refuseJSONConnect(slot, reason) }
             return close(slot, reason, tellClient: true)
         }
         arena[slot].state = ConnectionState.connected.rawValue

@@ -51,7 +51,7 @@ extension Listener {
             }
             sockets[slot].flags.remove(.held)
             // While it was not read it was not idle.
-            arena[cold: slot].last_input = clock.seconds
+            arena[cold: slot].last_input = clock.tenths
             reconsiderInput(slot)
             if !sockets[slot].flags.contains(.held) { watch(slot) }
         }

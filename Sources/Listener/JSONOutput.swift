@@ -17,14 +17,10 @@ extension Listener {
         let start = message + frame.topicLength
         let payload = bytes.extracting(start..<(start + frame.payloadLength))
         if recipient.retain {
-            if json.retainedText.isEmpty {
-                JSONDelivery.append(topic: topic, payload: payload, retain: true, to: &json.retainedText)
-            }
+            if json.retainedText.isEmpty { json.retainedText = encode(topic, payload, retain: true) }
             appendMessage(slot, .text, json.retainedText)
         } else {
-            if json.plainText.isEmpty {
-                JSONDelivery.append(topic: topic, payload: payload, retain: false, to: &json.plainText)
-            }
+            if json.plainText.isEmpty { json.plainText = encode(topic, payload, retain: false) }
             appendMessage(slot, .text, json.plainText)
         }
         if recipient.qos > 0 {
@@ -32,6 +28,15 @@ extension Listener {
             json.sessions[slot]?.deliveries.append((end, recipient.packetIdentifier))
             json.unconfirmed.insert(slot)
         }
+    }
+
+    private func encode(_ topic: RawSpan, _ payload: RawSpan, retain: Bool) -> [UInt8] {
+        let delivery = JSONDelivery.measure(topic: topic, payload: payload, retain: retain)
+        var text = [UInt8](repeating: 0, count: delivery.length)
+        var span = text.mutableSpan
+        var bytes = unsafe span.mutableBytes
+        delivery.write(topic: topic, payload: payload, to: &bytes, at: 0)
+        return text
     }
 
     /// Acknowledges to the router what the client's TCP has acknowledged.
@@ -57,10 +62,16 @@ extension Listener {
         }
     }
 
-    /// The client's session stands.
+    /// The client's session stands. Only a `connect` of the client's own has left a request to answer.
     mutating func acknowledgeJSONConnect(_ slot: Int) {
-        // Only a `connect` of the client's own has left a request to answer.
-        answerJSON(slot, json.sessions[slot]?.pending ?? 0 > 0 ? 1 : 0, [])
+        guard json.sessions[slot]?.askedToConnect == true else { return }
+        json.sessions[slot]?.askedToConnect = false
+        answerJSON(slot, 1, [])
+    }
+
+    /// The client gets no session.
+    mutating func refuseJSONConnect(_ slot: Int, _ reason: ReasonCode) {
+        answerJSON(slot, json.sessions[slot]?.askedToConnect == true ? 1 : 0, [reason.rawValue])
     }
 
     /// The router has accepted a publish.
@@ -72,9 +83,21 @@ extension Listener {
         if let failure = reasons.map(ReasonCode.init(rawValue:)).first(where: \.isFailure) {
             appendMessage(
                 slot, .text,
-                JSONReply.error(code: Int(failure.rawValue), reason: failure.description, id: identifier))
+                JSONReply.error(code: code(failure).rawValue, reason: failure.description, id: identifier))
         } else if let identifier {
             appendMessage(slot, .text, JSONReply.ack(identifier))
+        }
+    }
+
+    /// What the JSON protocol calls a reason of MQTT's.
+    private func code(_ reason: ReasonCode) -> JSONErrorCode {
+        switch reason {
+        case .notAuthorized: .forbidden
+        case .badUserNameOrPassword, .banned, .clientIdentifierNotValid: .notAuthorized
+        case .topicFilterInvalid, .topicNameInvalid, .sharedSubscriptionsNotSupported: .invalid
+        case .packetTooLarge: .tooLarge
+        case .sessionTakenOver: .conflict
+        default: .unavailable
         }
     }
 }

@@ -3,8 +3,8 @@
 
 import WebSocket
 
-struct JSONState {
-    /// One request with an `Id`: the text that its answer repeats.
+struct JSONState: ~Copyable {
+    /// The `Id` of a request as it was written, which its answer repeats.
     typealias Identifier = [UInt8]
 
     struct Session {
@@ -12,6 +12,8 @@ struct JSONState {
         var requests: [Identifier] = []
         /// Requests at the front of `requests` that are answered already.
         var answered = 0
+        /// The first of them is the client's own `connect`.
+        var askedToConnect = false
         /// Deliveries at QoS 1 and 2: where in the output their last byte stands, and their packet identifier.
         var deliveries: [(end: UInt64, packetIdentifier: UInt16)] = []
 
@@ -34,10 +36,12 @@ struct JSONState {
     static let requestLimit = 4096
 
     var sessions: [Int: Session] = [:]
-    var parser = JSONParser()
     /// Slots with deliveries that TCP has not acknowledged.
     var unconfirmed: Set<Int> = []
-    /// The text of the message under way, without and with `Retain`; empty: not made yet.
+    var parser = JSONParser()
+    /// The strings of the request being handled.
+    var scratch: [UInt8] = []
+    /// The text of the message being delivered, without and with `Retain`; empty: not made yet.
     var plainText: [UInt8] = []
     var retainedText: [UInt8] = []
 

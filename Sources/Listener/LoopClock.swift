@@ -5,8 +5,8 @@ import EventLoop
 /// Time as this process lived it: a turn counts for at most two seconds, so that a stopped process or a frozen machine
 /// does not make every client look dead at once.
 struct LoopClock {
-    /// Seconds since the clock began; what slots store.
-    private(set) var seconds: UInt32 = 1
+    /// Tenths of a second since the clock began; what slots store.
+    private(set) var tenths: UInt32 = 10
     /// Milliseconds, likewise.
     private(set) var milliseconds: UInt64 = 1000
     private var last = coarseMilliseconds()
@@ -17,6 +17,6 @@ struct LoopClock {
     mutating func advance(to now: UInt64 = coarseMilliseconds()) {
         milliseconds += min(now &- min(now, last), Self.longestTurn)
         last = now
-        seconds = UInt32(truncatingIfNeeded: milliseconds / 1000)
+        tenths = UInt32(truncatingIfNeeded: milliseconds / 100)
     }
 }

@@ -43,9 +43,9 @@ extension Listener {
         cold.peer_high = connection.peer.high
         cold.peer_low = connection.peer.low
         cold.peer_port = connection.peer.port
-        cold.opened = clock.seconds
-        cold.last_input = clock.seconds
-        cold.last_ping = clock.seconds
+        cold.opened = clock.tenths
+        cold.last_input = clock.tenths
+        cold.last_ping = clock.tenths
         arena[cold: slot] = cold
         // Stored last: a slot with a generation is whole.
         apus_barrier()

@@ -113,7 +113,7 @@ extension Listener {
         switch receive(sockets[slot].descriptor, into: &room) {
         case .bytes(let count):
             arena[slot].received &+= UInt64(truncatingIfNeeded: count)
-            if settings.transport == .mqtt { arena[cold: slot].last_input = clock.seconds }
+            if settings.transport == .mqtt { arena[cold: slot].last_input = clock.tenths }
             self.count(.bytesReceived, by: count)
             return count
         case .wouldBlock:

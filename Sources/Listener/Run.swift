@@ -10,7 +10,7 @@ extension Listener {
         while !hasReported.stopped {
             let count: Int
             do {
-                count = try poller.wait(milliseconds: held.isEmpty ? 100 : 10)
+                count = try poller.wait(milliseconds: held.isEmpty && json.unconfirmed.isEmpty ? 100 : 10)
             } catch {
                 fatalError("\(error)")
             }
@@ -46,6 +46,7 @@ extension Listener {
         resumeHeld()
         flushFrames()
         flushOutputs()
+        confirmJSONDeliveries()
         finishStop()
     }
 

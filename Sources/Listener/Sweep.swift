@@ -1,4 +1,4 @@
-// Time-outs: every connection is looked at once a second, a part of them each turn, so that nothing needs a timer.
+// Time-outs: every connection is looked at twice a second, a part of them each turn, so that nothing needs a timer.
 
 import Arena
 import CArena
@@ -8,10 +8,15 @@ import MQTT
 import Messages
 
 extension Listener {
-    /// Looks at the next part of the slots. A whole round takes a second or a little more.
+    /// Milliseconds in which all slots are looked at.
+    private static var round: UInt64 { 500 }
+    /// Tenths of a second that a peer may take to receive our last words, and then to end its side.
+    private static var closingLimit: UInt32 { 50 }
+    private static var lingerLimit: UInt32 { 20 }
+
+    /// Looks at the next part of the slots.
     mutating func sweep() {
-        let due = UInt64(sockets.count) * (clock.milliseconds % 1000) / 1000
-        let position = Int(due)
+        let position = Int(UInt64(sockets.count) * (clock.milliseconds % Self.round) / Self.round)
         if position >= sweepPosition {
             for slot in sweepPosition..<position { judge(slot) }
         } else {
@@ -19,6 +24,7 @@ extension Listener {
             for slot in 0..<position { judge(slot) }
         }
         sweepPosition = position
+        commitFrames()
     }
 
     @inline(__always)
@@ -26,22 +32,15 @@ extension Listener {
         guard sockets[slot].descriptor >= 0 else { return }
         // What the broker does not read is not idle.
         if sockets[slot].flags.contains(.held) {
-            arena[cold: slot].last_input = clock.seconds
+            arena[cold: slot].last_input = clock.tenths
             return
         }
-        let idle = clock.seconds &- arena[cold: slot].last_input
+        let idle = clock.tenths &- arena[cold: slot].last_input
         switch state(slot) {
         case .connected: judgeConnected(slot, idle)
-        case .handshake, .awaitingConnect, .connecting:
-            if (clock.seconds &- arena[cold: slot].opened) * 1000 > settings.connectTimeout {
-                close(slot, .keepAliveTimeout, tellClient: false, detail: "no CONNECT within limits.connect_timeout")
-                commitFrames()
-            }
-        case .closing:
-            // A peer that takes not even our last words.
-            if idle > 5 { finish(slot) }
-        case .lingering:
-            if idle > 2 { finish(slot) }
+        case .handshake, .awaitingConnect, .connecting: judgeOpening(slot, idle)
+        case .closing: if idle > Self.closingLimit { finish(slot) }
+        case .lingering: if idle > Self.lingerLimit { finish(slot) }
         case .free, .departing: break
         }
     }
@@ -49,11 +48,21 @@ extension Listener {
     private mutating func judgeConnected(_ slot: Int, _ idle: UInt32) {
         if transport(slot) != .mqtt { keepWebSocketAlive(slot, idle) }
         let keepAlive = UInt32(arena[cold: slot].keep_alive)
-        // [MQTT-3.1.2-24]: one and a half times the keep-alive, and the second that the clock's steps cost.
-        if keepAlive > 0, idle > keepAlive + (keepAlive + 1) / 2 {
+        // [MQTT-3.1.2-24]: one and a half times the keep-alive.
+        if keepAlive > 0, idle > keepAlive * 15 {
             count(.keepAliveTimeouts)
             close(slot, .keepAliveTimeout, tellClient: true)
-            commitFrames()
+        }
+    }
+
+    /// A connection that is not a client yet.
+    private mutating func judgeOpening(_ slot: Int, _ idle: UInt32) {
+        // A JSON client that need not connect is one as soon as its WebSocket stands: the heartbeat is its measure.
+        if transport(slot) == .webSocketJSON, state(slot) == .awaitingConnect, mayConnect(slot) {
+            return keepWebSocketAlive(slot, idle)
+        }
+        if (clock.tenths &- arena[cold: slot].opened) * 100 > settings.connectTimeout {
+            close(slot, .keepAliveTimeout, tellClient: false, detail: "no CONNECT within limits.connect_timeout")
         }
     }
 }

@@ -46,10 +46,10 @@ extension Listener {
             arena[slot].state = ConnectionState.awaitingConnect.rawValue
             arena[slot].transport =
                 upgrade.subprotocol == .json ? Transport.webSocketJSON.rawValue : Transport.webSocketMQTT.rawValue
-            arena[cold: slot].last_input = clock.seconds
-            arena[cold: slot].last_ping = clock.seconds
+            arena[cold: slot].last_input = clock.tenths
+            arena[cold: slot].last_ping = clock.tenths
             arena.clearInput(slot)
-            if upgrade.subprotocol == .json { beginJSON(slot) }
+            if upgrade.subprotocol == .json { json.sessions[slot] = JSONState.Session() }
             if upgrade.consumed < count, state(slot).isOpen {
                 keep(slot, RawSpan(), bytes.extracting(upgrade.consumed..<count), 0)
                 hold(slot)
@@ -124,7 +124,7 @@ extension Listener {
                 throw WebSocketError(.unsupportedData, "text and binary are not this protocol's", "§7.4.1")
             }
             position = start
-            arena[cold: slot].last_input = clock.seconds
+            arena[cold: slot].last_input = clock.tenths
             arena[cold: slot].ws_remaining = UInt64(header.payloadLength)
             arena[cold: slot].ws_key = header.mask
             arena[cold: slot].ws_text = text ? 1 : 0

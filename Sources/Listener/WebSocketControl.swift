@@ -18,7 +18,7 @@ extension Listener {
                 raw.load8(at: start + index) ^ UInt8(truncatingIfNeeded: header.mask >> (8 * UInt32(index & 3))))
         }
         // A pong tells a JSON client's heartbeat that it lives; MQTT's keep-alive wants packets.
-        if transport(slot) == .webSocketJSON { arena[cold: slot].last_input = clock.seconds }
+        if transport(slot) == .webSocketJSON { arena[cold: slot].last_input = clock.tenths }
         switch action {
         case .ping:
             appendMessage(slot, .pong, payload)
@@ -62,14 +62,13 @@ extension Listener {
 
     /// Called about once a second for a connected WebSocket: pings it, and closes a JSON client that is silent.
     mutating func keepWebSocketAlive(_ slot: Int, _ idle: UInt32) {
-        if transport(slot) == .webSocketJSON, idle * 1000 > settings.heartbeatTimeout {
+        if transport(slot) == .webSocketJSON, idle * 100 > settings.heartbeatTimeout {
             count(.keepAliveTimeouts)
-            close(slot, .keepAliveTimeout, tellClient: true)
-            return commitFrames()
+            return close(slot, .keepAliveTimeout, tellClient: true)
         }
-        let since = clock.seconds &- arena[cold: slot].last_ping
-        if settings.webSocketPingInterval > 0, since * 1000 >= settings.webSocketPingInterval {
-            arena[cold: slot].last_ping = clock.seconds
+        let since = clock.tenths &- arena[cold: slot].last_ping
+        if settings.webSocketPingInterval > 0, since * 100 >= settings.webSocketPingInterval {
+            arena[cold: slot].last_ping = clock.tenths
             appendMessage(slot, .ping, [])
         }
     }

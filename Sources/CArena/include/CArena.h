@@ -52,9 +52,9 @@ typedef struct {
     uint8_t client_id_class, alias_class;
     uint8_t close_reason;      // MQTT 5 reason code of the end
     uint8_t spare;
-    uint32_t last_input;       // seconds of the loop's clock at which the client last gave a sign of life
-    uint32_t opened;           // seconds of the loop's clock at which the connection was accepted
-    uint32_t last_ping;        // seconds at which the server last sent a WebSocket ping
+    uint32_t last_input;       // tenths of a second of the loop's clock at which the client last gave a sign of life
+    uint32_t opened;           // tenths of a second of the loop's clock at which the connection was accepted
+    uint32_t last_ping;        // tenths at which the server last sent a WebSocket ping
     uint32_t maximum_packet_size; // what the client accepts; 0: anything
     uint64_t ws_machine;       // MessageMachine
     uint64_t ws_remaining;     // payload bytes of the frame under way that have not come
