@@ -41,8 +41,10 @@ package struct Listener: ~Copyable {
 
     var clock = LoopClock()
     var counters = InlineArray<14, UInt64>(repeating: 0)
-    /// The slot at which the next round of time-out checks goes on.
+    /// The slot that was looked at last for time-outs, when that was, and what is due since, in slots × milliseconds.
     var sweepPosition = 0
+    var sweptAt: UInt64 = 1000
+    var sweepDue: UInt64 = 0
     var openConnections = 0
     /// Set by `Stop`: no more connections; the worker ends when all are closed or at this loop time.
     var stopDeadline: UInt64?

@@ -14,6 +14,10 @@ extension Listener {
     mutating func parsePackets(_ slot: Int, _ bytes: RawSpan) -> Progress {
         var progress = Progress()
         let octets = bytes.octets
+        if arena[slot].state == ConnectionState.connecting.rawValue, octets.count > 0 {
+            hold(slot)
+            return progress
+        }
         do throws(ProtocolError) {
             var version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
             while progress.consumed < octets.count {
@@ -32,6 +36,12 @@ extension Listener {
                 } else {
                     guard try handle(slot, bytes, progress.consumed, header) else { break }
                     guard state(slot).isOpen else { break }
+                    if state(slot) == .connecting {
+                        // What follows CONNECT waits for its answer, even if it is malformed.
+                        progress.consumed &+= length
+                        if progress.consumed < octets.count { hold(slot) }
+                        break
+                    }
                     version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
                 }
                 progress.consumed &+= length

@@ -16,14 +16,15 @@ extension Listener {
 
     /// Looks at the next part of the slots.
     mutating func sweep() {
-        let position = Int(UInt64(sockets.count) * (clock.milliseconds % Self.round) / Self.round)
-        if position >= sweepPosition {
-            for slot in sweepPosition..<position { judge(slot) }
-        } else {
-            for slot in sweepPosition..<sockets.count { judge(slot) }
-            for slot in 0..<position { judge(slot) }
+        let count = UInt64(sockets.count)
+        sweepDue += count * (clock.milliseconds - sweptAt)
+        sweptAt = clock.milliseconds
+        let due = min(sweepDue / Self.round, count)
+        sweepDue %= Self.round
+        for _ in 0..<due {
+            sweepPosition = sweepPosition + 1 < sockets.count ? sweepPosition + 1 : 0
+            judge(sweepPosition)
         }
-        sweepPosition = position
         commitFrames()
     }
 

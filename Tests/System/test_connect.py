@@ -120,9 +120,8 @@ def test_keep_alive_expires(wire, version):
     silent, alive = wire(unique(), version, keep_alive=1), wire(unique(), version, keep_alive=1)
     while time.monotonic() - start < 1.2:
         alive.ping()
-        alive.socket.settimeout(0.3)
         with pytest.raises(TimeoutError):
-            alive.read()
+            alive.read(0.3)
     ends = silent.wait_closed(1.5 + SLACK)
     assert 1.4 < time.monotonic() - start < 1.5 + SLACK  # one and a half times [MQTT-3.1.2-24]
     expected = [(w.DISCONNECT, b"\x8d")] if version == w.V5 else []

@@ -207,8 +207,9 @@ class TestOrigin:
     def test_another_origin_is_refused(self, raw, origin):
         assert raw().request(Origin=origin)[0] == 403
 
-    def test_another_port_is_another_origin(self, raw):
-        assert raw().request(Origin="http://127.0.0.1:1")[0] == 403
+    def test_a_page_of_another_port_of_the_same_host(self, raw):
+        """The page comes from a web server, and this port is never one."""
+        assert raw().request(Origin="http://127.0.0.1:1")[0] == 101
 
     def test_a_name_that_was_made_to_point_here_is_refused(self, raw):
         """DNS rebinding: Origin and Host agree, but the name is not one of this loopback listener's."""
