@@ -32,6 +32,7 @@ extension Listener {
         arena[cold: slot].keep_alive = keepAlive(connect)
         arena[cold: slot].maximum_packet_size = properties.maximumPacketSize ?? 0
         arena[cold: slot].receive_window = settings.inFlight
+        if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
         arena[slot].state = ConnectionState.connecting.rawValue
         tellRouter(
             ConnectFrame(
