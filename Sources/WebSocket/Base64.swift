@@ -1,35 +1,54 @@
 // Base64 of RFC 4648 §4, for payloads in the JSON protocol and the handshake. Nothing is fatal.
 
 enum Base64 {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    /// Characters that `count` bytes take.
+    @inlinable
+    static func encodedLength(_ count: Int) -> Int { (count &+ 2) / 3 &* 4 }
 
-    /// Appends the padded form of `input`.
-    static func append(_ input: Span<UInt8>, to text: inout [UInt8]) {
-        let alphabet = alphabet
-        text.reserveCapacity(text.count + (input.count + 2) / 3 * 4)
-        var offset = 0
-        while offset < input.count {
-            let left = input.count - offset
-            var group = Int(input[offset]) << 16
-            if left > 1 { group |= Int(input[offset + 1]) << 8 }
-            if left > 2 { group |= Int(input[offset + 2]) }
-            text.append(alphabet[group >> 18])
-            text.append(alphabet[group >> 12 & 63])
-            text.append(left > 1 ? alphabet[group >> 6 & 63] : UInt8(ascii: "="))
-            text.append(left > 2 ? alphabet[group & 63] : UInt8(ascii: "="))
-            offset += 3
+    /// The four characters for the up to three bytes at `offset`, the first in the lowest byte.
+    @inlinable
+    static func characters(_ input: Span<UInt8>, at offset: Int) -> UInt32 {
+        let left = input.count &- offset
+        var group = UInt32(input[offset]) &<< 16
+        if left > 1 { group |= UInt32(input[offset &+ 1]) &<< 8 }
+        if left > 2 { group |= UInt32(input[offset &+ 2]) }
+        let padding = UInt32(UInt8(ascii: "="))
+        return character(group &>> 18) | character(group &>> 12 & 63) &<< 8
+            | (left > 1 ? character(group &>> 6 & 63) : padding) &<< 16
+            | (left > 2 ? character(group & 63) : padding) &<< 24
+    }
+
+    /// The character for a value of 0 to 63.
+    @inlinable
+    static func character(_ value: UInt32) -> UInt32 {
+        switch value {
+        case 0..<26: value &+ UInt32(UInt8(ascii: "A"))
+        case 26..<52: value &- 26 &+ UInt32(UInt8(ascii: "a"))
+        case 52..<62: value &- 52 &+ UInt32(UInt8(ascii: "0"))
+        case 62: UInt32(UInt8(ascii: "+"))
+        default: UInt32(UInt8(ascii: "/"))
         }
     }
 
-    /// Decodes `range` of `bytes` in place, where the result is never longer.
+    /// The padded form of `input`.
+    static func encoded(_ input: Span<UInt8>) -> [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(encodedLength(input.count))
+        for offset in stride(from: 0, to: input.count, by: 3) {
+            let four = characters(input, at: offset)
+            for shift in [0, 8, 16, 24] as [UInt32] { text.append(UInt8(truncatingIfNeeded: four >> shift)) }
+        }
+        return text
+    }
+
+    /// Decodes `range` of `bytes` in place; the result is never longer.
     ///
     /// - Returns: the range of the result, nil unless the text is in its one right form: padded, without white space,
     ///   with no bits set that the bytes do not need (RFC 4648 §3.2, §3.3, §3.5).
     static func decode(_ bytes: inout [UInt8], _ range: Range<Int>) -> Range<Int>? {
         guard range.count % 4 == 0 else { return nil }
         var end = range.lowerBound
-        var offset = range.lowerBound
-        while offset < range.upperBound {
+        for offset in stride(from: range.lowerBound, to: range.upperBound, by: 4) {
             var padding = 0
             if offset + 4 == range.upperBound, bytes[offset + 3] == UInt8(ascii: "=") {
                 padding = bytes[offset + 2] == UInt8(ascii: "=") ? 2 : 1
@@ -46,7 +65,6 @@ enum Base64 {
                 bytes[end] = UInt8(truncatingIfNeeded: group >> UInt32(16 - 8 * byte))
                 end += 1
             }
-            offset += 4
         }
         return range.lowerBound..<end
     }

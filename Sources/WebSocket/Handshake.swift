@@ -117,8 +117,6 @@ package enum Handshake {
     /// `Sec-WebSocket-Accept` (RFC 6455 §4.2.2, number 5.4).
     static func accept(_ key: String) -> String {
         let digest = SHA1.digest(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
-        var text: [UInt8] = []
-        Base64.append(digest.span, to: &text)
-        return String(decoding: text, as: UTF8.self)
+        return String(decoding: Base64.encoded(digest.span), as: UTF8.self)
     }
 }
