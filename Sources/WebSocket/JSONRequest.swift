@@ -51,9 +51,20 @@ package struct JSONRequest: Equatable, Sendable {
 }
 
 extension JSONRequest {
-    /// The keys that mean something, in lower case.
-    private enum Key: String, CaseIterable {
-        case action, topic, payload, qos, retain, encoding, id, clientid, username, password, token
+    /// The keys that mean something.
+    private enum Key: UInt16, CaseIterable {
+        case action, topic, payload, qos, retain, encoding, id, clientId, username, password, token
+
+        /// By what the parser gives for them.
+        static let byShortKey = allCases.map { (short: JSONParser.short($0.name.utf8), key: $0) }
+
+        init?(short: UInt64) {
+            for known in Self.byShortKey where known.short == short {
+                self = known.key
+                return
+            }
+            return nil
+        }
 
         /// As the documentation writes it.
         var name: String {
@@ -65,7 +76,7 @@ extension JSONRequest {
             case .retain: "Retain"
             case .encoding: "Encoding"
             case .id: "Id"
-            case .clientid: "ClientId"
+            case .clientId: "ClientId"
             case .username: "Username"
             case .password: "Password"
             case .token: "Token"
@@ -84,24 +95,10 @@ extension JSONRequest {
 
         func has(_ key: Key) -> Bool { seen & Self.bit(key) != 0 }
 
-        static func bit(_ key: Key) -> UInt16 {
-            switch key {
-            case .action: 1 << 0
-            case .topic: 1 << 1
-            case .payload: 1 << 2
-            case .qos: 1 << 3
-            case .retain: 1 << 4
-            case .encoding: 1 << 5
-            case .id: 1 << 6
-            case .clientid: 1 << 7
-            case .username: 1 << 8
-            case .password: 1 << 9
-            case .token: 1 << 10
-            }
-        }
+        static func bit(_ key: Key) -> UInt16 { 1 << key.rawValue }
 
         mutating func take(_ parser: inout JSONParser, _ scratch: inout [UInt8]) {
-            guard let key = Key(rawValue: parser.key.lowercased()) else { return }
+            guard let key = Key(short: parser.shortKey) else { return }
             do throws(JSONError) {
                 if has(key) { throw JSONError(.invalid, "\(key.name) is there twice.") }
                 seen |= Self.bit(key)
@@ -119,7 +116,7 @@ extension JSONRequest {
             case .topic: request.topic = try string(key, parser, &scratch)
             case .payload: request.payload = try string(key, parser, &scratch)
             case .encoding: encoding = try string(key, parser, &scratch)
-            case .clientid: request.clientId = try string(key, parser, &scratch)
+            case .clientId: request.clientId = try string(key, parser, &scratch)
             case .username: request.username = try string(key, parser, &scratch)
             case .password: request.password = try string(key, parser, &scratch)
             case .token: request.token = try string(key, parser, &scratch)

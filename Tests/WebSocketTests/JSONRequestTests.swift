@@ -80,6 +80,7 @@ struct JSONRequestTests {
             #"{"x":{"Action":"y","a":[1,-2.5e+3,true,false,null,[],{}]},"Action":"ping","y":"é\u00e9"}"#,
             Parsed(action: "ping")
         ),
+        (#"{"Action":"ping","action\u0000":1,"id\u0000":{},"actions":2,"Actio":3}"#, Parsed(action: "ping")),
         (#"{"":1,"A\u0063tion":"p\u0069ng"}"#, Parsed(action: "ping")),
 
         // Escapes.
