@@ -1,0 +1,98 @@
+// The subscriptions, each in two doubly linked lists: those of its node and those of its session.
+//
+// Called by TopicTree only. Everything lies in two arrays and is named by index. Fatal: an index out of range.
+
+/// What one session asked for at one node.
+struct Subscription {
+    var node: UInt32
+    var session: UInt32
+    /// As in the SUBSCRIBE packet: QoS in bits 0–1, No Local bit 2, Retain As Published bit 3, retain handling bits 4–5.
+    var options: UInt8
+    /// 1 to 268,435,455, or 0 for none.
+    var identifier: UInt32
+    var nextOfNode = none
+    var previousOfNode = none
+    var nextOfSession = none
+    var previousOfSession = none
+}
+
+/// What the tree keeps of a session.
+struct SubscribedSession {
+    var first = none
+    var count: UInt32 = 0
+    /// The session's row in the match that is being made, if `visit` is that match's number.
+    var row: UInt32 = 0
+    var visit: UInt64 = 0
+}
+
+/// A pool of subscriptions.
+struct Subscriptions: ~Copyable {
+    private(set) var pool: [Subscription] = []
+    /// By the session's number; grows to the highest that ever subscribed.
+    var sessions: [SubscribedSession] = []
+    private var free = none
+    private(set) var count = 0
+
+    @inline(__always)
+    subscript(subscription: UInt32) -> Subscription { pool[Int(subscription)] }
+
+    /// The subscription of `session` in the list of a node that begins with `head`, or `none`. Walks the node's list
+    /// and the session's side by side, so that the cost is that of the shorter one.
+    func find(node: UInt32, head: UInt32, session: UInt32) -> UInt32 {
+        guard Int(session) < sessions.count else { return none }
+        var (ofNode, ofSession) = (head, sessions[Int(session)].first)
+        while ofNode != none, ofSession != none {
+            if pool[Int(ofNode)].session == session { return ofNode }
+            if pool[Int(ofSession)].node == node { return ofSession }
+            ofNode = pool[Int(ofNode)].nextOfNode
+            ofSession = pool[Int(ofSession)].nextOfSession
+        }
+        return none
+    }
+
+    /// Puts `subscription` first in the list of its session and in that of its node, which so far began with `head`.
+    mutating func insert(_ subscription: Subscription, head: UInt32) -> UInt32 {
+        let session = Int(subscription.session)
+        while sessions.count <= session { sessions.append(SubscribedSession()) }
+        var subscription = subscription
+        subscription.nextOfNode = head
+        subscription.nextOfSession = sessions[session].first
+        let number: UInt32
+        if free != none {
+            number = free
+            free = pool[Int(number)].nextOfNode
+            pool[Int(number)] = subscription
+        } else {
+            number = UInt32(pool.count)
+            pool.append(subscription)
+        }
+        if head != none { pool[Int(head)].previousOfNode = number }
+        if subscription.nextOfSession != none { pool[Int(subscription.nextOfSession)].previousOfSession = number }
+        sessions[session].first = number
+        sessions[session].count += 1
+        count += 1
+        return number
+    }
+
+    mutating func replace(_ number: UInt32, options: UInt8, identifier: UInt32) {
+        pool[Int(number)].options = options
+        pool[Int(number)].identifier = identifier
+    }
+
+    /// Takes `number` out of both lists. Where it was its node's first, the caller gives the node the next.
+    mutating func remove(_ number: UInt32) {
+        let gone = pool[Int(number)]
+        if gone.nextOfNode != none { pool[Int(gone.nextOfNode)].previousOfNode = gone.previousOfNode }
+        if gone.previousOfNode != none { pool[Int(gone.previousOfNode)].nextOfNode = gone.nextOfNode }
+        if gone.nextOfSession != none { pool[Int(gone.nextOfSession)].previousOfSession = gone.previousOfSession }
+        if gone.previousOfSession != none {
+            pool[Int(gone.previousOfSession)].nextOfSession = gone.nextOfSession
+        } else {
+            sessions[Int(gone.session)].first = gone.nextOfSession
+        }
+        sessions[Int(gone.session)].count -= 1
+        pool[Int(number)].nextOfNode = free
+        free = number
+        count -= 1
+    }
+}
