@@ -65,7 +65,7 @@ struct BytePool: ~Copyable {
             segments[at].fresh += UInt16(size)
         }
         segments[at].live += 1
-        if segments[at].freed == Self.end, Int(segments[at].fresh) + size > Self.granules { unlink(number, from: index) }
+        if isFull(at, size) { unlink(number, from: index) }
         return number << 12 | UInt32(place)
     }
 
@@ -76,7 +76,7 @@ struct BytePool: ~Copyable {
         let sizeClass = segments[at].sizeClass
         guard sizeClass != Self.whole else { return close(number) }
         let size = Self.sizeClass(count).granules
-        let wasFull = segments[at].freed == Self.end && Int(segments[at].fresh) + size > Self.granules
+        let wasFull = isFull(at, size)
         let granule = UInt16(place & 0xFFF)
         let offset = Int(granule) * Self.granule
         memory[at][offset] = UInt8(truncatingIfNeeded: segments[at].freed)
@@ -118,6 +118,10 @@ struct BytePool: ~Copyable {
         let at = Int(place >> 12)
         for index in bytes.indices where memory[at][start + index] != bytes[index] { return false }
         return true
+    }
+
+    private func isFull(_ at: Int, _ size: Int) -> Bool {
+        segments[at].freed == Self.end && Int(segments[at].fresh) + size > Self.granules
     }
 
     private mutating func open(_ segment: Segment, bytes: Int) -> UInt32 {
