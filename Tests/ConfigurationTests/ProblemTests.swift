@@ -5,7 +5,8 @@ import Testing
 /// Texts that are refused, and every word of the answer.
 @Suite struct ProblemTests {
     private static let inFlight = "is not allowed; it must be an integer from 1 to 65535"
-    private static let stop = "is not allowed; it must be a duration from 100 ms to 10 min, "
+    private static let stop =
+        "is not allowed; it must be a duration from 100 ms to 10 min, "
         + "as 5 or \"500 ms\" (units: ms, s, min, h)"
 
     @Test(
