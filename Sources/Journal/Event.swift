@@ -49,6 +49,12 @@ package enum Event: String, Sendable, CaseIterable {
             self.template = template
             self.rate = rate
         }
+
+        /// Whether the sentence has a place for this field.
+        func tells(_ field: String) -> Bool {
+            template.split(separator: "{", omittingEmptySubsequences: false).dropFirst()
+                .contains { $0.prefix { $0 != "}" } == field }
+        }
     }
 
     package var description: Description {
