@@ -20,7 +20,7 @@ extension Listener {
             count(.protocolErrors)
             appendMessage(
                 slot, .text,
-                JSONReply.error(code: error.code.rawValue, reason: error.reason, id: error.id.map { Array(json.scratch[$0]) }))
+                JSONReply.error(error.code, reason: error.reason, id: json.scratch[error.id ?? 0..<0].span))
         }
     }
 
@@ -144,6 +144,6 @@ extension Listener {
 
     /// Answers a request that the router has no part in; still in order with those that it has.
     private mutating func answerAtOnce(_ slot: Int, _ id: Range<Int>) {
-        appendMessage(slot, .text, JSONReply.ack(Array(json.scratch[id])))
+        appendMessage(slot, .text, JSONReply.ack(id: json.scratch[id].span))
     }
 }
