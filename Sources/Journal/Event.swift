@@ -98,7 +98,8 @@ package enum Event: String, Sendable, CaseIterable {
                 rate: 10)
         case .connectionAbandoned:
             Description(
-                "3f0f9a4be3f1427eb0c7b1c5b55d06a4", .info, "a connection from {peer} ended before it was a client: {reason}",
+                "3f0f9a4be3f1427eb0c7b1c5b55d06a4", .info,
+                "a connection from {peer} ended before it was a client: {reason}",
                 rate: 10)
         case .takeOver:
             Description(

@@ -29,7 +29,8 @@ extension Listener {
         if state(slot) == .awaitingConnect {
             // Where anonymous clients are allowed, `connect` is needless.
             guard mayConnect(slot) else {
-                throw JSONError(.notAuthorized, "Send connect first: anonymous clients are not allowed.", id: request.id)
+                throw JSONError(
+                    .notAuthorized, "Send connect first: anonymous clients are not allowed.", id: request.id)
             }
             openJSON(slot, clientIdentifier: [], userName: [])
         }
@@ -65,7 +66,8 @@ extension Listener {
         }
         let identifier = request.clientId.map { Array(json.scratch[$0]) } ?? []
         guard identifier.count <= Int(settings.clientIdentifierLength), !identifier.contains(0) else {
-            throw JSONError(.invalid, "ClientId is longer than limits.client_id_length, or holds U+0000.", id: request.id)
+            throw JSONError(
+                .invalid, "ClientId is longer than limits.client_id_length, or holds U+0000.", id: request.id)
         }
         guard mayConnect(slot) else {
             count(.connectionsRefused)
