@@ -30,6 +30,7 @@ extension Router {
         case .routerSettings:
             settings = try RouterSettings(decoding: bytes)
             Journal.configure(level: .init(number: settings.logLevel), connections: true)
+            retained.limits = Self.retainedLimits(settings)
         case .channelOffer:
             guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
             try attach(descriptor, try ChannelOffer(decoding: bytes))
