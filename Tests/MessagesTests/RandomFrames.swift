@@ -1,0 +1,254 @@
+// The catalogue as the tests see it: every frame that is written field by field, with random values.
+
+@testable import Messages
+
+protocol RandomFrame: Frame, Equatable {
+    static func random(_ r: inout SplitMix64) -> Self
+}
+
+/// Every frame of the catalogue but the hot ones.
+let catalogue: [any RandomFrame.Type] = [
+    Welcome.self, ListenerSettings.self, RouterSettings.self, ChannelOffer.self, ArenaOffer.self, Accepted.self,
+    Ping.self, Stop.self, PeerGone.self, Query.self,
+    Ready.self, Pong.self, Closed.self, Stopped.self, Answer.self, Fault.self,
+    ConnectFrame.self, SubscribeFrame.self, UnsubscribeFrame.self, DisconnectedFrame.self, CongestionFrame.self,
+    ConsumedFrame.self,
+    ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self,
+    Hello.self,
+]
+
+extension SplitMix64 {
+    /// Any value, the smallest and the greatest more often than others.
+    mutating func integer<T: FixedWidthInteger>() -> T {
+        switch below(6) {
+        case 0: .min
+        case 1: .max
+        default: T.random(in: .min ... .max, using: &self)
+        }
+    }
+
+    mutating func bool() -> Bool { below(2) == 0 }
+
+    mutating func text() -> String {
+        String((0..<below(12)).map { _ in "aZ09/+#$ äß€😀\u{0}".randomElement(using: &self)! })
+    }
+
+    mutating func list<T>(_ make: (inout SplitMix64) -> T) -> [T] { (0..<below(5)).map { _ in make(&self) } }
+
+    mutating func peer() -> PeerAddress {
+        bool()
+            ? PeerAddress(ipv4: integer(), port: integer())
+            : PeerAddress(high: integer(), low: integer(), port: integer())
+    }
+}
+
+extension Welcome: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            role: Role.allCases.randomElement(using: &r)!, worker: r.integer(), generation: r.integer(),
+            name: r.text(), logLevel: r.integer())
+    }
+}
+
+extension ListenerSettings: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        var settings = Self()
+        settings.transport = r.bool() ? .mqtt : .webSocket
+        settings.anonymous = [.refused, .loopback, .allowed].randomElement(using: &r)!
+        settings.boundToLoopback = r.bool()
+        settings.logConnections = r.bool()
+        settings.packetSize = r.integer()
+        settings.topicLevels = r.integer()
+        settings.topicLength = r.integer()
+        settings.clientIdentifierLength = r.integer()
+        settings.topicAliases = r.integer()
+        settings.inFlight = r.integer()
+        settings.keepAliveMaximum = r.integer()
+        settings.outputBuffer = r.integer()
+        settings.httpRequest = r.integer()
+        settings.connectTimeout = r.integer()
+        settings.heartbeatTimeout = r.integer()
+        settings.webSocketPingInterval = r.integer()
+        settings.origins = r.list { $0.text() }
+        settings.hosts = r.list { $0.text() }
+        return settings
+    }
+}
+
+extension RouterSettings: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        var settings = Self()
+        settings.sessions = r.integer()
+        settings.subscriptions = r.integer()
+        settings.inFlight = r.integer()
+        settings.queueMessages = r.integer()
+        settings.queueBytes = r.integer()
+        settings.queuePolicy = [.dropOldest, .dropNewest, .disconnect].randomElement(using: &r)!
+        settings.retainedMessages = r.integer()
+        settings.retainedBytes = r.integer()
+        settings.packetSize = r.integer()
+        return settings
+    }
+}
+
+extension ChannelOffer: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(peerRole: Role.allCases.randomElement(using: &r)!, peerWorker: r.integer(), peerName: r.text())
+    }
+}
+
+extension ArenaOffer: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(byteCount: r.integer()) }
+}
+
+extension Accepted: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            r.list {
+                Connection(slot: $0.integer(), generation: $0.integer(), acceptNumber: $0.integer(), peer: $0.peer())
+            })
+    }
+}
+
+extension Ping: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(sequence: r.integer()) }
+}
+
+extension Stop: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(reasonCode: r.integer(), limit: r.integer()) }
+}
+
+extension PeerGone: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer()) }
+}
+
+extension Query: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(number: r.integer(), kind: r.bool() ? .clients : .kick, cursor: r.integer(), text: r.text())
+    }
+}
+
+extension Ready: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension Pong: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(sequence: r.integer(), counters: r.list { $0.integer() })
+    }
+}
+
+extension Closed: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(r.list { Slot(slot: $0.integer(), generation: $0.integer()) })
+    }
+}
+
+extension Stopped: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension Answer: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            number: r.integer(), nextCursor: r.bool() ? r.integer() : nil,
+            clients: r.list {
+                Client(
+                    clientIdentifier: $0.text(), listener: $0.text(), peer: $0.peer(), version: $0.integer(),
+                    connected: $0.integer(), keepAlive: $0.integer(), subscriptions: $0.integer())
+            })
+    }
+}
+
+extension Fault: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer(), what: r.text()) }
+}
+
+extension ConnectFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        let will = Will(
+            qos: r.integer(), retain: r.bool(), delay: r.integer(), topic: r.octets(upTo: 9),
+            payload: r.octets(upTo: 9), properties: r.octets(upTo: 9))
+        return Self(
+            slot: r.integer(), generation: r.integer(), acceptNumber: r.integer(), peer: r.peer(),
+            version: r.integer(), cleanStart: r.bool(), keepAlive: r.integer(), sessionExpiry: r.integer(),
+            receiveMaximum: r.integer(), maximumPacketSize: r.integer(), clientIdentifier: r.octets(upTo: 9),
+            userName: r.octets(upTo: 9), will: r.bool() ? will : nil)
+    }
+}
+
+extension ConnackFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), reasonCode: r.integer(), sessionPresent: r.bool(),
+            sessionExpiry: r.integer(), clientIdentifier: r.octets(upTo: 9))
+    }
+}
+
+extension DisconnectedFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), reasonCode: r.integer(), publishWill: r.bool(),
+            sessionExpiry: r.bool() ? r.integer() : nil)
+    }
+}
+
+extension DismissFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(slot: r.integer(), generation: r.integer(), reasonCode: r.integer())
+    }
+}
+
+extension ConsumedFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(offset: r.integer()) }
+}
+
+extension CongestionFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(slot: r.integer(), generation: r.integer(), congested: r.bool())
+    }
+}
+
+extension RefusalFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), kind: r.integer(), packetIdentifier: r.integer(),
+            reasonCode: r.integer())
+    }
+}
+
+extension SubscribeFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(), identifier: r.integer(),
+            items: r.list { Item(filter: $0.octets(upTo: 9), options: $0.integer()) })
+    }
+}
+
+extension UnsubscribeFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(),
+            filters: r.list { $0.octets(upTo: 9) })
+    }
+}
+
+extension SubackFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(),
+            reasonCodes: r.octets(upTo: 9))
+    }
+}
+
+extension UnsubackFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(),
+            reasonCodes: r.octets(upTo: 9))
+    }
+}
+
+extension Hello: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer(), generation: r.integer()) }
+}

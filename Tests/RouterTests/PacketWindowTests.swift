@@ -1,0 +1,84 @@
+// The packet identifiers of a session against a dictionary.
+
+import Testing
+
+@testable import Router
+
+@Suite struct PacketWindowTests {
+    static let stages: [PacketWindow.Stage] = [.acknowledgement, .receipt, .completion, .release]
+
+    @Test(arguments: [1, 20, 3000, 65_535])
+    func randomHistoriesAgreeWithADictionary(_ limit: Int) {
+        let seed: UInt64 = 11
+        var random = SplitMix64(seed: seed)
+        var window = PacketWindow()
+        var model: [UInt16: PacketWindow.Stage] = [:]
+        var known: [UInt16] = []
+        for _ in 0..<20_000 {
+            switch random.below(8) {
+            case 0...3 where model.count < limit:
+                let stage = Self.stages[random.below(4)]
+                let identifier = window.assign(stage)
+                #expect(identifier != 0 && model[identifier] == nil, "seed \(seed)")
+                model[identifier] = stage
+                known.append(identifier)
+            case 4 where model.count < limit:
+                let identifier = UInt16.random(in: 1 ... .max, using: &random)
+                let stage = Self.stages[random.below(4)]
+                window.insert(identifier, stage)
+                model[identifier] = stage
+                known.append(identifier)
+            case 5 where !known.isEmpty:
+                let identifier = known[random.below(known.count)]
+                #expect(window.stage(identifier) == model[identifier], "seed \(seed)")
+            default:
+                guard !known.isEmpty else { continue }
+                let identifier = known.remove(at: max(0, known.count - 1 - random.below(50)))
+                let (removed, former) = (window.remove(identifier), model.removeValue(forKey: identifier))
+                #expect(removed == (former != nil), "seed \(seed)")
+            }
+            if window.count != model.count { Issue.record("\(window.count) of \(model.count), seed \(seed)") }
+        }
+        for identifier in UInt16.min ... .max where window.stage(identifier) != model[identifier] {
+            Issue.record("\(identifier), seed \(seed)")
+        }
+    }
+
+    @Test func identifiersRiseAndBeginAnewBehindTheLast() {
+        var window = PacketWindow()
+        for expected in 1...65_535 {
+            let identifier = window.assign(.acknowledgement)
+            if identifier != expected { Issue.record("\(identifier) instead of \(expected)") }
+            window.remove(identifier)
+        }
+        #expect(window.count == 0)
+        let next = window.assign(.receipt)
+        #expect(next == 1)
+    }
+
+    @Test func allIdentifiersCanBeInFlight() {
+        var window = PacketWindow()
+        var given: Set<UInt16> = []
+        for _ in 0..<65_535 { given.insert(window.assign(.receipt)) }
+        #expect(given.count == 65_535)
+        #expect(!given.contains(0))
+        #expect(window.count == 65_535)
+        // The only free one is found, wherever it is.
+        for identifier: UInt16 in [40_000, 1, 65_535] {
+            window.remove(identifier)
+            let next = window.assign(.receipt)
+            #expect(next == identifier)
+        }
+    }
+
+    @Test func insertingAgainChangesTheStage() {
+        var window = PacketWindow()
+        window.insert(5, .receipt)
+        window.insert(5, .completion)
+        #expect(window.count == 1)
+        #expect(window.stage(5) == .completion)
+        let removals = [window.remove(5), window.remove(5)]
+        #expect(removals == [true, false])
+        #expect(!window.contains(5))
+    }
+}
