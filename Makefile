@@ -18,13 +18,13 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: build ## build, then run the broker in the foreground: MQTT on 127.0.0.1:1883, WebSocket on 127.0.0.1:2884
-	@mkdir -p $(RUN)/state
+	@mkdir -p $(RUN)/state $(RUN)/runtime
 	@echo
 	@echo "Try it from another terminal (Ctrl-C here stops the broker):"
-	@echo "  $(BIN)/apusctl sub 'hello/#'"
-	@echo "  $(BIN)/apusctl pub hello/world 'Good morning'"
+	@echo "  $(BIN)/apusctl sub --topic 'hello/#'"
+	@echo "  $(BIN)/apusctl pub --topic hello/world --message 'Good morning'"
 	@echo
-	@STATE_DIRECTORY=$(RUN)/state RUNTIME_DIRECTORY=$(RUN) exec $(BIN)/apusd
+	@STATE_DIRECTORY=$(RUN)/state RUNTIME_DIRECTORY=$(RUN)/runtime exec $(BIN)/apusd
 
 build: toolchain packages-build ## build release binaries into .build/release; they need no toolchain to run
 	$(RELEASE)
@@ -38,7 +38,7 @@ install: build ## install into PREFIX (/usr/local), below DESTDIR
 	install -s $(BIN)/apusd $(DESTDIR)$(PREFIX)/sbin/
 	install -s $(BIN)/apusctl $(DESTDIR)$(PREFIX)/bin/
 	install -s $(BIN)/apus-listener $(BIN)/apus-router $(DESTDIR)$(PREFIX)/libexec/apus/
-	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' units/apus.service \
+	sed 's|=/usr/|=$(PREFIX)/|' units/apus.service \
 	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/apus.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/apus.service
 	[ -e $(DESTDIR)/etc/apus/apus.toml ] || install -m 644 units/apus.toml $(DESTDIR)/etc/apus/

@@ -40,7 +40,9 @@ package struct Arena: ~Copyable {
         guard unsafe header.pointee.version == APUS_ARENA_VERSION else {
             throw .layout("arena of layout \(unsafe header.pointee.version), this binary knows \(APUS_ARENA_VERSION)")
         }
-        guard unsafe header.pointee.byte_count == byteCount else { throw .layout("arena of another size than announced") }
+        guard unsafe header.pointee.byte_count == byteCount else {
+            throw .layout("arena of another size than announced")
+        }
         unsafe self.base = base
         unsafe self.header = header
         unsafe slots = (base + Int(header.pointee.slots)).assumingMemoryBound(to: apus_slot.self)

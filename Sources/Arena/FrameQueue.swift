@@ -62,7 +62,11 @@ extension Arena {
         }
         head.queue_acknowledged = offset
         // An empty queue starts again at the front: its first pages stay in the cache.
-        if offset == queueTail { head.queue_origin = offset }
+        if offset == queueTail {
+            head.queue_origin = offset
+        } else if offset &- head.queue_origin > 1 << 20, queueTail &- offset < 64 << 10 {
+            _ = moveQueueToFront(0)
+        }
         return true
     }
 

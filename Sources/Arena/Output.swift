@@ -57,7 +57,9 @@ extension Arena {
         let old = Buffer(unit: self[slot].output, sizeClass: self[slot].output_class)
         let pending = outputCount(slot)
         let hint = old.exists ? 0 : Int(APUS_BUFFER_UNIT) << Int(self[slot].output_hint)
-        guard let buffer = allocate(max(pending &+ count, hint, old.exists && pending > old.capacity / 4 ? old.capacity * 2 : 0))
+        guard
+            let buffer = allocate(
+                max(pending &+ count, hint, old.exists && pending > old.capacity / 4 ? old.capacity * 2 : 0))
         else { return false }
         if pending > 0 {
             var span = mutableBufferSpan(buffer.offset, pending)

@@ -25,10 +25,10 @@ struct csj_parser {
 
 static csj_result result(error_code error) {
     switch (error) {
-    case SUCCESS: return CSJ_MEMBER;
-    case MEMALLOC: return CSJ_NO_MEMORY;
-    case DEPTH_ERROR: return CSJ_TOO_DEEP;
-    default: return CSJ_INVALID;
+    case SUCCESS: return csj_result_member;
+    case MEMALLOC: return csj_result_no_memory;
+    case DEPTH_ERROR: return csj_result_too_deep;
+    default: return csj_result_invalid;
     }
 }
 
@@ -91,7 +91,7 @@ static error_code read(csj_parser *parser, ondemand::value value, csj_member *me
         set_raw(member, value.raw_json_token());
         std::string_view text;
         if (auto error = value.get_string().get(text)) return error;
-        member->kind = CSJ_STRING;
+        member->kind = csj_kind_string;
         member->text = reinterpret_cast<const uint8_t *>(text.data());
         member->length = text.size();
         return SUCCESS;
@@ -99,13 +99,13 @@ static error_code read(csj_parser *parser, ondemand::value value, csj_member *me
     case ondemand::json_type::boolean: {
         bool isTrue = false;
         if (auto error = value.get_bool().get(isTrue)) return error;
-        member->kind = isTrue ? CSJ_TRUE : CSJ_FALSE;
+        member->kind = isTrue ? csj_kind_true : csj_kind_false;
         return SUCCESS;
     }
-    case ondemand::json_type::number: set_raw(member, value.raw_json_token()); member->kind = CSJ_NUMBER; break;
-    case ondemand::json_type::null: member->kind = CSJ_NULL; break;
-    case ondemand::json_type::array: member->kind = CSJ_ARRAY; break;
-    case ondemand::json_type::object: member->kind = CSJ_OBJECT; break;
+    case ondemand::json_type::number: set_raw(member, value.raw_json_token()); member->kind = csj_kind_number; break;
+    case ondemand::json_type::null: member->kind = csj_kind_null; break;
+    case ondemand::json_type::array: member->kind = csj_kind_array; break;
+    case ondemand::json_type::object: member->kind = csj_kind_object; break;
     }
     return walk(value, parser->depth - 1);
 }
@@ -119,12 +119,12 @@ csj_result csj_begin(csj_parser *parser, const uint8_t *text, size_t length, siz
         size_t capacity = parser->capacity > 0 ? parser->capacity : 1024;
         while (capacity < length) capacity *= 2;
         auto buffer = static_cast<uint8_t *>(std::realloc(parser->buffer, capacity + SIMDJSON_PADDING));
-        if (!buffer) return CSJ_NO_MEMORY;
+        if (!buffer) return csj_result_no_memory;
         parser->buffer = buffer;
         if (auto error = parser->parser.allocate(capacity)) return result(error);
         parser->capacity = capacity;
     }
-    if (length == 0) return CSJ_INVALID;
+    if (length == 0) return csj_result_invalid;
     std::memcpy(parser->buffer, text, length);
     std::memset(parser->buffer + length, ' ', SIMDJSON_PADDING);
     parser->depth = depth;
@@ -133,7 +133,7 @@ csj_result csj_begin(csj_parser *parser, const uint8_t *text, size_t length, siz
     padded_string_view padded(parser->buffer, length, length + SIMDJSON_PADDING);
     if (auto error = parser->parser.iterate(padded).get(parser->document)) return result(error);
     auto error = parser->document.get_object().get(parser->object);
-    if (error == INCORRECT_TYPE) return CSJ_NOT_AN_OBJECT;
+    if (error == INCORRECT_TYPE) return csj_result_not_object;
     if (error) return result(error);
     return result(parser->object.begin().get(parser->member));
 }
@@ -144,7 +144,7 @@ csj_result csj_next(csj_parser *parser, csj_member *member) {
     if (parser->member == ondemand::object_iterator()) {
         // On-Demand stops at the closing brace; a second value behind it is an error of RFC 8259 §2 all the same.
         const char *rest;
-        return parser->document.current_location().get(rest) == OUT_OF_BOUNDS ? CSJ_END : CSJ_INVALID;
+        return parser->document.current_location().get(rest) == OUT_OF_BOUNDS ? csj_result_end : csj_result_invalid;
     }
     auto field = *parser->member;
     std::string_view key;

@@ -77,7 +77,8 @@ extension Key {
         let show = { @Sendable (bytes: Int) in Units.format(bytes, Units.sizes) }
         return Self(
             name: name,
-            allowed: "a size from \(show(range.lowerBound)) to \(show(range.upperBound)), as 4096 or \"8 MiB\"",
+            allowed: "a size from \(show(range.lowerBound)) to \(show(range.upperBound)), "
+                + "as 4096 or \"8 MiB\" (units: \(Units.names(Units.sizes)))",
             reload: reload, about: about
         ) {
             let bytes: Int? =
@@ -101,7 +102,8 @@ extension Key {
         let show = { @Sendable (milliseconds: Int) in Units.format(milliseconds, Units.durations) }
         return Self(
             name: name,
-            allowed: "a duration from \(show(range.lowerBound)) to \(show(range.upperBound)), as 5 or \"500 ms\"",
+            allowed: "a duration from \(show(range.lowerBound)) to \(show(range.upperBound)), "
+                + "as 5 or \"500 ms\" (units: \(Units.names(Units.durations)))",
             reload: reload, about: about
         ) {
             let milliseconds: Int? =

@@ -35,7 +35,7 @@ extension Configuration {
     private static let limitKeys: [Key<Configuration>] = [
         .integer(
             "connections", \.limits.connections, 1...10_000_000, reload: false,
-            "Clients at one time, in the whole broker. Those beyond it wait in the kernel's backlog."),
+            "Clients at one time, in the whole broker. Those beyond it are closed as they arrive, and counted."),
         .size(
             "packet_size", \.limits.packetSize, 16...268_435_455, reload: false,
             "The largest MQTT packet, and the largest WebSocket message, that a client may send."),

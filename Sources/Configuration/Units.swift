@@ -18,6 +18,11 @@ enum Units {
         Unit(name: "h", factor: 3_600_000),
     ]
 
+    /// "B, KiB, MiB, GiB": what error messages offer.
+    static func names(_ units: [Unit]) -> String {
+        units.map(\.name).joined(separator: ", ")
+    }
+
     /// "8 MiB" or "8MiB" to 8388608.
     /// - Returns: nil for anything but a whole number and one of the units, or if it overflows.
     static func parse(_ text: String, _ units: [Unit]) -> Int? {

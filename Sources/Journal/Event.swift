@@ -49,6 +49,12 @@ package enum Event: String, Sendable, CaseIterable {
             self.template = template
             self.rate = rate
         }
+
+        /// Whether the sentence has a place for this field.
+        func tells(_ field: String) -> Bool {
+            template.split(separator: "{", omittingEmptySubsequences: false).dropFirst()
+                .contains { $0.prefix { $0 != "}" } == field }
+        }
     }
 
     package var description: Description {
@@ -92,7 +98,8 @@ package enum Event: String, Sendable, CaseIterable {
                 rate: 10)
         case .connectionAbandoned:
             Description(
-                "3f0f9a4be3f1427eb0c7b1c5b55d06a4", .info, "a connection from {peer} ended before it was a client: {reason}",
+                "3f0f9a4be3f1427eb0c7b1c5b55d06a4", .info,
+                "a connection from {peer} ended before it was a client: {reason}",
                 rate: 10)
         case .takeOver:
             Description(

@@ -37,9 +37,9 @@ extension Record {
     ///
     /// Fields that the event's sentence already tells are left out, and so is the worker that wrote the line.
     func line(worker: String, time: LocalTime) -> String {
-        let told = event?.description.template ?? ""
+        let told = event?.description
         var line = "\(time.text) \(level.rawValue.padding(to: 7)) \(Escape.text(worker)): \(Escape.text(message))"
-        for (key, value) in fields where !told.contains("{\(key)}") && (key, value) != (Field.worker.rawValue, worker) {
+        for (key, value) in fields where told?.tells(key) != true && (key, value) != (Field.worker.rawValue, worker) {
             line += " \(Escape.text(key))=\(Escape.value(value))"
         }
         return line + "\n"

@@ -81,9 +81,13 @@ extension Listener {
         let high = UInt8(truncatingIfNeeded: frame.packetIdentifier >> 8)
         if arena[slot].version == ProtocolVersion.v5.rawValue {
             if frame.packetIdentifier == 0 { return close(slot, reason, tellClient: true) }
-            appendPacket(slot, [frame.kind << 4, 3, high, low, frame.reasonCode])
-            // A PUBREC that refuses ends the exchange as PUBACK and PUBCOMP do.
-            arena[cold: slot].receive_window &+= 1
+            // PUBREL has the reserved flag 2 [MQTT-3.6.1-1].
+            let flags: UInt8 = frame.kind == PacketType.pubrel.rawValue ? 2 : 0
+            appendPacket(slot, [frame.kind << 4 | flags, 3, high, low, frame.reasonCode])
+            // A PUBACK or PUBREC that refuses ends the exchange of a PUBLISH, and gives back what that took.
+            if frame.kind == PacketType.puback.rawValue || frame.kind == PacketType.pubrec.rawValue {
+                arena[cold: slot].receive_window &+= 1
+            }
         } else if frame.kind == PacketType.pubcomp.rawValue {
             // A PUBREL for what is not known is answered all the same [MQTT-3.6.4-1].
             appendPacket(slot, [frame.kind << 4, 2, high, low])

@@ -33,6 +33,7 @@ extension Listener {
         }
         logEnd(slot, state, reason, detail)
         arena[slot].state = ConnectionState.closing.rawValue
+        sockets[slot].flags.remove(.held)
         arena.clearInput(slot)
         arena.freeAliases(slot: slot)
         arena.clearClientIdentifier(slot)
@@ -78,7 +79,6 @@ extension Listener {
         shutdown(descriptor, Int32(SHUT_RDWR))
         Glibc.close(descriptor)
         sockets[slot].descriptor = -1
-        sockets[slot].flags.remove(.held)
         arena.dropOutput(slot)
         arena[slot].state = ConnectionState.departing.rawValue
         openConnections -= 1

@@ -30,7 +30,11 @@ extension Listener {
                 arena.consumeOutput(slot, count)
                 self.count(.bytesSent, by: count)
                 if count == pending {
-                    if sockets[slot].flags.isDisjoint(with: [.awaitsRoom, .congested]), arena[slot].state == ConnectionState.connected.rawValue { return }
+                    if sockets[slot].flags.isDisjoint(with: [.awaitsRoom, .congested]),
+                        arena[slot].state == ConnectionState.connected.rawValue
+                    {
+                        return
+                    }
                     drained(slot)
                 } else {
                     stalled(slot)

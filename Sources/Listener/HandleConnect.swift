@@ -32,6 +32,7 @@ extension Listener {
         arena[cold: slot].keep_alive = keepAlive(connect)
         arena[cold: slot].maximum_packet_size = properties.maximumPacketSize ?? 0
         arena[cold: slot].receive_window = settings.inFlight
+        if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
         arena[slot].state = ConnectionState.connecting.rawValue
         tellRouter(
             ConnectFrame(
@@ -86,10 +87,11 @@ extension Listener {
         var forwarded = will.properties
         forwarded.willDelayInterval = nil
         var properties: [UInt8] = []
-        if connect.version == .v5 { forwarded.encode(into: &properties) }
-        // The frame carries them without their length, which was just written in front of them.
-        let length = properties.isEmpty ? 0 : VariableByteInteger.encodedLength(properties.count)
-        properties.removeFirst(min(length, properties.count))
+        if connect.version == .v5 {
+            forwarded.encode(into: &properties)
+            // The frame carries them without their length, which was just written in front of them.
+            properties.removeFirst((properties.firstIndex { $0 < 0x80 } ?? 0) + 1)
+        }
         return ConnectFrame.Will(
             qos: will.qos.rawValue, retain: will.retain, delay: will.properties.willDelayInterval ?? 0,
             topic: Array(will.topic.utf8), payload: will.payload, properties: properties)

@@ -32,6 +32,7 @@ extension Listener {
         case .ping: report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
         case .listenerSettings:
             settings = try ListenerSettings(decoding: bytes)
+            Journal.configure(level: .init(number: settings.logLevel), connections: settings.logConnections)
         case .channelOffer:
             let offer = try ChannelOffer(decoding: bytes)
             guard offer.peerRole == .router, let descriptor = packet.descriptors.first else {

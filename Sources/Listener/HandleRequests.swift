@@ -38,6 +38,13 @@ extension Listener {
     ) throws(ProtocolError) {
         let version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
         let packet = try Disconnect(decoding: octets, at: offset, header: header, version: version)
+        if let expiry = packet.properties.sessionExpiryInterval, expiry > 0,
+            arena[slot].flags & SlotFlags.sessionOutlives == 0
+        {
+            throw ProtocolError(
+                reason: .protocolError, what: "a session expiry in DISCONNECT where CONNECT had none",
+                clause: "MQTT-3.14.2-2")
+        }
         // [MQTT-3.14.4-3]: a normal disconnection takes the will with it.
         close(
             slot, packet.reason, tellClient: false, will: packet.reason != .normalDisconnection,

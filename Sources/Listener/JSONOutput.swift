@@ -81,11 +81,10 @@ extension Listener {
     mutating func answerJSON(_ slot: Int, _ packetIdentifier: UInt16, _ reasons: [UInt8]) {
         let identifier = packetIdentifier == 0 ? nil : json.sessions[slot]?.takeRequest()
         if let failure = reasons.map(ReasonCode.init(rawValue:)).first(where: \.isFailure) {
-            appendMessage(
-                slot, .text,
-                JSONReply.error(code: code(failure).rawValue, reason: failure.description, id: identifier))
+            let id = identifier ?? []
+            appendMessage(slot, .text, JSONReply.error(code(failure), reason: failure.description, id: id.span))
         } else if let identifier {
-            appendMessage(slot, .text, JSONReply.ack(identifier))
+            appendMessage(slot, .text, JSONReply.ack(id: identifier.span))
         }
     }
 

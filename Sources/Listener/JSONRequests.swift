@@ -20,7 +20,7 @@ extension Listener {
             count(.protocolErrors)
             appendMessage(
                 slot, .text,
-                JSONReply.error(code: error.code.rawValue, reason: error.reason, id: error.id.map { Array(json.scratch[$0]) }))
+                JSONReply.error(error.code, reason: error.reason, id: json.scratch[error.id ?? 0..<0].span))
         }
     }
 
@@ -29,7 +29,8 @@ extension Listener {
         if state(slot) == .awaitingConnect {
             // Where anonymous clients are allowed, `connect` is needless.
             guard mayConnect(slot) else {
-                throw JSONError(.notAuthorized, "Send connect first: anonymous clients are not allowed.", id: request.id)
+                throw JSONError(
+                    .notAuthorized, "Send connect first: anonymous clients are not allowed.", id: request.id)
             }
             openJSON(slot, clientIdentifier: [], userName: [])
         }
@@ -65,7 +66,8 @@ extension Listener {
         }
         let identifier = request.clientId.map { Array(json.scratch[$0]) } ?? []
         guard identifier.count <= Int(settings.clientIdentifierLength), !identifier.contains(0) else {
-            throw JSONError(.invalid, "ClientId is longer than limits.client_id_length, or holds U+0000.", id: request.id)
+            throw JSONError(
+                .invalid, "ClientId is longer than limits.client_id_length, or holds U+0000.", id: request.id)
         }
         guard mayConnect(slot) else {
             count(.connectionsRefused)
@@ -144,6 +146,6 @@ extension Listener {
 
     /// Answers a request that the router has no part in; still in order with those that it has.
     private mutating func answerAtOnce(_ slot: Int, _ id: Range<Int>) {
-        appendMessage(slot, .text, JSONReply.ack(Array(json.scratch[id])))
+        appendMessage(slot, .text, JSONReply.ack(id: json.scratch[id].span))
     }
 }

@@ -98,6 +98,12 @@ struct SlotSocket {
     }
 }
 
+/// Lasting facts of a connection: bits of its slot's `flags`.
+enum SlotFlags {
+    /// CONNECT asked for a session that outlives the connection.
+    static var sessionOutlives: UInt8 { 1 }
+}
+
 /// The tags of descriptors that are not connections.
 enum Tag {
     static var control: UInt64 { UInt64.max }

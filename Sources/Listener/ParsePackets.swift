@@ -193,6 +193,7 @@ extension Listener {
             let refused: UInt8 = packet.reason.isFailure ? 8 : 0
             appendAcknowledgement(kind: header.type.rawValue | refused, slot, packet.packetIdentifier)
         case .ping:
+            try Ping.check(header)
             appendPacket(slot, [0xD0, 0x00])
         case .wait:
             hold(slot)

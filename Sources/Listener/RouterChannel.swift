@@ -44,7 +44,8 @@ extension Listener {
             default: break
             }
         }
-        held.removeAll()
+        // Nobody is left who could handle the ends of connections.
+        for index in departing.indices { departing[index].end = 0 }
         releaseDeparted()
     }
 

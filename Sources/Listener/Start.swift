@@ -36,7 +36,7 @@ extension Listener {
         let arena = try Arena(descriptor: offer.descriptor, byteCount: offer.byteCount)
         Glibc.close(offer.descriptor)
         Journal.bootstrap(
-            worker: "listener/\(welcome.name)", level: .init(number: welcome.logLevel),
+            worker: "listener/\(welcome.name)", level: .init(number: settings.logLevel),
             connections: settings.logConnections,
             always: [.listener: welcome.name, .generation: String(welcome.generation)])
         return try Listener(welcome: welcome, settings: settings, control: start.takeControl(), arena: arena)

@@ -13,6 +13,8 @@ extension Listener {
     /// Tenths of a second that a peer may take to receive our last words, and then to end its side.
     private static var closingLimit: UInt32 { 50 }
     private static var lingerLimit: UInt32 { 20 }
+    /// The same while the worker stops: others wait for it.
+    private static var stoppingLingerLimit: UInt32 { 3 }
 
     /// Looks at the next part of the slots.
     mutating func sweep() {
@@ -41,7 +43,7 @@ extension Listener {
         case .connected: judgeConnected(slot, idle)
         case .handshake, .awaitingConnect, .connecting: judgeOpening(slot, idle)
         case .closing: if idle > Self.closingLimit { finish(slot) }
-        case .lingering: if idle > Self.lingerLimit { finish(slot) }
+        case .lingering: if idle > (stopDeadline == nil ? Self.lingerLimit : Self.stoppingLingerLimit) { finish(slot) }
         case .free, .departing: break
         }
     }

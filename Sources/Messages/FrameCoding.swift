@@ -109,7 +109,9 @@ package struct FrameReader: ~Escapable {
     }
 
     package mutating func string() throws(FrameError) -> String {
-        guard let value = String(validating: try blob(), as: UTF8.self) else { throw FrameError("text that is not UTF-8") }
+        guard let value = String(validating: try blob(), as: UTF8.self) else {
+            throw FrameError("text that is not UTF-8")
+        }
         return value
     }
 

@@ -105,6 +105,7 @@ extension Router {
     mutating func end(_ number: Int, publishWill: Bool) {
         let session = sessions[number]
         clearQueue(number)
+        endReplays(number)
         tree.removeAll(session: UInt32(number))
         clients[session.clientIdentifier] = nil
         if session.link >= 0 { links[Int(session.link)].slots[Int(session.slot)] = 0 }

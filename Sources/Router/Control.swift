@@ -29,6 +29,8 @@ extension Router {
         case .ping: report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
         case .routerSettings:
             settings = try RouterSettings(decoding: bytes)
+            Journal.configure(level: .init(number: settings.logLevel), connections: true)
+            retained.limits = Self.retainedLimits(settings)
         case .channelOffer:
             guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
             try attach(descriptor, try ChannelOffer(decoding: bytes))

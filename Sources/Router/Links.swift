@@ -60,6 +60,9 @@ extension Router {
         if isComplete {
             links[link].outputStart = 0
             links[link].outputEnd = 0
+        } else if links[link].outputStart > links[link].outputEnd - links[link].outputStart {
+            // Each byte is moved at most once for one that was sent, and the region is not used beyond what waits.
+            links[link].moveToFront()
         }
         watch(link, forRoom: !isComplete)
         // What still waits and could go on does so in the next turn.

@@ -81,19 +81,23 @@ struct ListenerLink {
     @inline(never)
     private mutating func prepare(_ count: Int) {
         let needed = count + BatchFrame.byteCount
-        if outputEnd + needed > output.byteCount, outputStart > 0 {
-            output.move(from: outputStart, to: 0, count: outputEnd - outputStart)
-            if batch >= 0 { batch -= outputStart }
-            if delivery >= 0 { delivery -= outputStart }
-            outputEnd -= outputStart
-            outputStart = 0
-        }
+        if outputEnd + needed > output.byteCount { moveToFront() }
         // Deliveries stop at the window; what else there is is bounded by what the listener may have outstanding.
         precondition(outputEnd + needed <= output.byteCount, "the output to a listener exceeds every limit")
         guard batch < 0 else { return }
         batch = outputEnd
         outputEnd += BatchFrame.byteCount
         produced &+= UInt64(BatchFrame.byteCount)
+    }
+
+    /// Moves what is not sent to the region's front.
+    mutating func moveToFront() {
+        guard outputStart > 0 else { return }
+        output.move(from: outputStart, to: 0, count: outputEnd - outputStart)
+        if batch >= 0 { batch -= outputStart }
+        if delivery >= 0 { delivery -= outputStart }
+        outputEnd -= outputStart
+        outputStart = 0
     }
 
     /// Adds an acknowledgement for a client of this listener's.

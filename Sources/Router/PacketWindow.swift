@@ -15,7 +15,10 @@ struct PacketWindow: Equatable {
         case release = 4
     }
 
-    private(set) var count = 0
+    /// Identifiers in use.
+    var count: Int { Int(used) }
+
+    private var used: UInt32 = 0
     /// Identifier in the low half, stage above; 0: empty.
     private var table: [UInt32] = []
     private var last: UInt16 = 0
@@ -45,7 +48,7 @@ struct PacketWindow: Equatable {
         var position = home(identifier)
         while table[position] != 0 { position = (position &+ 1) & (table.count &- 1) }
         table[position] = UInt32(identifier) | UInt32(stage.rawValue) << 16
-        count &+= 1
+        used &+= 1
     }
 
     /// Frees an identifier.
@@ -67,7 +70,7 @@ struct PacketWindow: Equatable {
             }
         }
         table[hole] = 0
-        count &-= 1
+        used &-= 1
         return true
     }
 

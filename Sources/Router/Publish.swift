@@ -92,7 +92,7 @@ extension Router {
     /// Publishes a message that comes from no PUBLISH packet: a will.
     mutating func publish(_ will: ConnectFrame.Will) {
         let bytes = will.topic + will.payload + will.properties
-        if will.retain { _ = store(bytes, will.topic.count, will.properties.count, will.qos) }
+        if will.retain { _ = store(bytes.span.raw, will.topic.count, will.properties.count, will.qos) }
         let rows = tree.match(will.topic.span)
         var stored: UInt32?
         for row in rows.indices {

@@ -24,16 +24,19 @@ extension Router {
         }
     }
 
-    /// The rest of a frame moves to the front when the room behind it gets short.
+    /// Bytes of an incomplete frame that are moved to the front without a thought: what is in the cache stays there.
+    private static var shortRest: Int { 64 << 10 }
+
+    /// The rest of a frame moves to the front when it is short, or the room behind it is.
     private mutating func makeInputRoom(_ link: Int) {
         let start = links[link].inputStart
         let count = links[link].inputEnd - start
-        if count > 0, links[link].input.byteCount - links[link].inputEnd >= ListenerLink.receiveSize { return }
-        if start > 0 {
-            links[link].input.move(from: start, to: 0, count: count)
-            links[link].inputStart = 0
-            links[link].inputEnd = count
-        }
+        guard start > 0 else { return }
+        let room = links[link].input.byteCount - links[link].inputEnd
+        guard count <= Self.shortRest || room < ListenerLink.receiveSize else { return }
+        if count > 0 { links[link].input.move(from: start, to: 0, count: count) }
+        links[link].inputStart = 0
+        links[link].inputEnd = count
     }
 
     private mutating func handleFrames(_ link: Int) throws(FrameError) {

@@ -83,7 +83,8 @@ extension Router {
     private mutating func unsubscribe(_ link: Int, _ frame: UnsubscribeFrame) {
         guard let number = session(link, frame.slot, frame.generation) else { return }
         let codes = frame.filters.map { filter in
-            tree.unsubscribe(filter.span, session: UInt32(number))
+            stopReplay(number, filter)
+            return tree.unsubscribe(filter.span, session: UInt32(number))
                 ? ReasonCode.success.rawValue : ReasonCode.noSubscriptionExisted.rawValue
         }
         links[link].append(

@@ -27,7 +27,7 @@ package struct Router: ~Copyable {
     var retained: RetainedSet
     var queues = QueueStore()
     /// Retained messages that new subscriptions still have to get.
-    var replays: [RetainedReplay] = []
+    var replays = RetainedReplays()
     /// Links on which the message being routed has an open Deliver frame.
     var openDeliveries: [Int] = []
     /// Sessions that the message being routed was one too many for.

@@ -10,7 +10,7 @@ extension Router {
         while !isStopped {
             let count: Int
             do {
-                count = try poller.wait(milliseconds: replays.isEmpty ? 1000 : 0)
+                count = try poller.wait(milliseconds: replays.patience)
             } catch {
                 fatalError("\(error)")
             }

@@ -16,27 +16,6 @@ struct ReloadFailure: Error {
 }
 
 extension Configuration {
-    /// What is in force after a reload of `new`: that, except for what is built into the running processes and their
-    /// arenas.
-    func successor(_ new: Configuration) -> Configuration {
-        var next = new
-        next.stateDirectory = stateDirectory
-        next.runtimeDirectory = runtimeDirectory
-        next.libexecDirectory = libexecDirectory
-        // Workers learn it with their first frame.
-        next.log.level = log.level
-        next.limits.connections = limits.connections
-        next.limits.memory = limits.memory
-        next.limits.packetSize = limits.packetSize
-        next.listeners = new.listeners.map { listener in
-            guard var kept = listeners.first(where: { $0.name == listener.name }) else { return listener }
-            kept.origins = listener.origins
-            kept.hosts = listener.hosts
-            return kept
-        }
-        return next
-    }
-
     /// The names of all settings in which `other` differs.
     fileprivate func differences(from other: Configuration) -> [String] {
         let changes = other.changes(to: self)
@@ -53,7 +32,7 @@ extension Supervisor {
             for problem in error.problems { Journal.log(.configurationRefused, [.error: problem.description]) }
             throw ReloadFailure(reason: error.description)
         }
-        let next = configuration.successor(new)
+        let next = configuration.applying(new)
         let report = ReloadReport(
             applied: next.differences(from: configuration), needsRestart: new.differences(from: next))
 
@@ -86,6 +65,7 @@ extension Supervisor {
     private func apply(_ next: Configuration, adding opened: [Port], _ now: UInt64) {
         let removed = ports.filter { port in !next.listeners.contains { $0.name == port.listener.name } }
         configuration = next
+        Journal.configure(level: next.log.level.journal, connections: next.log.connections)
         for port in removed {
             shut(port)
             for place in port.places { retire(place, now) }

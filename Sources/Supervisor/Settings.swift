@@ -1,6 +1,7 @@
 // What each role is told of the configuration: the configuration's values as the catalogue's frames.
 
 internal import Configuration
+internal import Logging
 internal import Messages
 
 extension Supervisor {
@@ -37,6 +38,8 @@ func routerSettings(_ configuration: Configuration) -> RouterSettings {
         }
     settings.retainedMessages = UInt32(clamping: limits.retainedMessages)
     settings.retainedBytes = UInt64(limits.retainedBytes)
+    settings.packetSize = UInt32(clamping: limits.packetSize)
+    settings.logLevel = configuration.log.level.number
     return settings
 }
 
@@ -60,6 +63,7 @@ func listenerSettings(
         }
     settings.boundToLoopback = isLoopback
     settings.logConnections = configuration.log.connections
+    settings.logLevel = configuration.log.level.number
     settings.packetSize = UInt32(clamping: limits.packetSize)
     settings.topicLevels = UInt32(clamping: limits.topicLevels)
     settings.topicLength = UInt32(clamping: limits.topicLength)
@@ -77,4 +81,11 @@ func listenerSettings(
     settings.origins = listener.origins
     settings.hosts = listener.hosts
     return settings
+}
+
+extension Configuration.LogLevel {
+    /// The level's place among those of the log library, as settings carry it.
+    fileprivate var number: UInt8 {
+        UInt8(Logger.Level.allCases.firstIndex(of: journal) ?? 2)
+    }
 }

@@ -70,10 +70,8 @@ extension Supervisor {
     }
 
     private func welcome(_ worker: Worker) -> Welcome {
-        let level = Logger.Level.allCases.firstIndex(of: Journal.level) ?? 2
-        return Welcome(
-            role: worker.place.role, worker: worker.number, generation: worker.generation, name: worker.place.name,
-            logLevel: UInt8(level))
+        Welcome(
+            role: worker.place.role, worker: worker.number, generation: worker.generation, name: worker.place.name)
     }
 
     func makeHeartbeat(_ now: UInt64) -> Heartbeat {

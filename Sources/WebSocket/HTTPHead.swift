@@ -9,9 +9,9 @@ struct HTTPHead {
     var host: Authority?
     /// What a browser says of the page that asks (RFC 6454 §7).
     var origin: String?
-    /// The request asks to upgrade to WebSocket: both headers say so (RFC 6455 §4.2.1).
-    var upgradesToWebSocket = false
-    var connectionUpgrades = false
+    /// `Upgrade` names WebSocket, `Connection` names `Upgrade`: an upgrade needs both (RFC 6455 §4.2.1).
+    var isWebSocket = false
+    var isUpgrade = false
     var key: String?
     var version: String?
     /// Subprotocols in the client's order.
@@ -58,7 +58,7 @@ struct HTTPHead {
     init(_ bytes: Span<UInt8>, end: Int, fieldLimit: Int) throws(HandshakeAnswer) {
         var fields = 0
         var lineStart = 0
-        var seen: Set<String> = []
+        var seen: Set<Field> = []
         var absoluteAuthority: Authority?
         for offset in 0..<end - 2 where bytes[offset] == UInt8(ascii: "\n") {
             let line = lineStart..<offset - 1
@@ -119,75 +119,9 @@ struct HTTPHead {
         return authority
     }
 
-    /// `Name: value` (RFC 9112 §5).
-    private mutating func readField(
-        _ bytes: Span<UInt8>, _ line: Range<Int>, _ seen: inout Set<String>
-    ) throws(HandshakeAnswer) {
-        var colon = line.lowerBound
-        while colon < line.upperBound, bytes[colon] != UInt8(ascii: ":") {
-            // No white space before the colon and no line that continues the last (RFC 9112 §5.1, §5.2).
-            guard Self.isToken(bytes[colon]) else {
-                throw HandshakeAnswer(.badRequest, "A header's name has characters that a name may not have.")
-            }
-            colon += 1
-        }
-        guard colon > line.lowerBound, colon < line.upperBound else {
-            throw HandshakeAnswer(.badRequest, "A header is not of the form Name: value.")
-        }
-        for offset in colon..<line.upperBound {
-            // RFC 9110 §5.5: visible characters, spaces, tabs and what lies above ASCII.
-            guard bytes[offset] >= 0x20 && bytes[offset] != 0x7F || bytes[offset] == UInt8(ascii: "\t") else {
-                throw HandshakeAnswer(.badRequest, "A header's value has a control character.")
-            }
-        }
-        let name = Self.text(bytes, line.lowerBound..<colon).lowercased()
-        let value = Self.trimmed(Self.text(bytes, colon + 1..<line.upperBound)[...])
-        if Self.once.contains(name), !seen.insert(name).inserted {
-            throw HandshakeAnswer(.badRequest, "A header that may come once comes twice.")
-        }
-        switch name {
-        case "host":
-            guard let authority = Authority(value) else {
-                throw HandshakeAnswer(.badRequest, "The Host header is not a host and an optional port.")
-            }
-            host = authority
-        case "origin": origin = String(value)
-        case "upgrade":
-            if Self.list(value).contains(where: { $0.lowercased() == "websocket" }) { upgradesToWebSocket = true }
-        case "connection":
-            if Self.list(value).contains(where: { $0.lowercased() == "upgrade" }) { connectionUpgrades = true }
-        case "sec-websocket-key": key = String(value)
-        case "sec-websocket-version": version = String(value)
-        case "sec-websocket-protocol": subprotocols += Self.list(value).map(String.init)
-        case "content-length" where value == "0": break
-        case "content-length", "transfer-encoding":
-            throw HandshakeAnswer(.badRequest, "The request has a body; nothing here takes one.")
-        case "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip":
-            isForwarded = true
-        default: break
-        }
-    }
-
-    /// Headers that a request may have only once (RFC 9112 §3.2, RFC 6454 §7.3, RFC 6455 §11.3).
-    private static let once: Set<String> = [
-        "host", "origin", "sec-websocket-key", "sec-websocket-version", "content-length",
-    ]
-
-    /// The elements of a list header (RFC 9110 §5.6.1).
-    private static func list(_ value: Substring) -> [Substring] {
-        value.split(separator: ",").map(trimmed).filter { !$0.isEmpty }
-    }
-
-    private static func trimmed(_ text: Substring) -> Substring {
-        var text = text
-        while text.first == " " || text.first == "\t" { text.removeFirst() }
-        while text.last == " " || text.last == "\t" { text.removeLast() }
-        return text
-    }
-
     /// A part of the head; bytes above ASCII become U+FFFD where they are not UTF-8, which no name or value that
     /// matters has.
-    private static func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
+    static func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
         String(decoding: range.map { bytes[$0] }, as: UTF8.self)
     }
 

@@ -65,8 +65,8 @@ package enum Handshake {
         _ head: HTTPHead, consumed: Int, policy: borrowing HandshakePolicy
     ) throws(HandshakeAnswer) -> Upgrade {
         guard head.method == "GET" else { throw HandshakeAnswer(.methodNotAllowed, "This port answers GET only.") }
-        guard head.upgradesToWebSocket, head.connectionUpgrades else {
-            if head.upgradesToWebSocket || head.key != nil {
+        guard head.isWebSocket, head.isUpgrade else {
+            if head.isWebSocket || head.key != nil {
                 throw HandshakeAnswer(
                     .badRequest,
                     """

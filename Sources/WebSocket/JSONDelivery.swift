@@ -7,39 +7,54 @@ package struct JSONDelivery: Equatable, Sendable {
     /// Bytes of the text.
     package let length: Int
     /// The payload is not UTF-8.
-    let isBase64: Bool
-    let isRetained: Bool
+    @usableFromInline let isBase64: Bool
+    @usableFromInline let isRetained: Bool
 
+    @usableFromInline
     init(length: Int, isBase64: Bool, isRetained: Bool) {
         self.length = length
         self.isBase64 = isBase64
         self.isRetained = isRetained
     }
 
+    @inlinable @inline(__always)
+    static var beforeTopic: String { #"{"Topic":""# }
+
+    @inlinable @inline(__always)
+    static var beforePayload: String { #"","Payload":""# }
+
+    @inlinable @inline(__always)
+    static func afterPayload(isBase64: Bool, isRetained: Bool) -> String {
+        switch (isBase64, isRetained) {
+        case (false, false): #""}"#
+        case (false, true): #"","Retain":true}"#
+        case (true, false): #"","Encoding":"base64"}"#
+        case (true, true): #"","Encoding":"base64","Retain":true}"#
+        }
+    }
+
     /// Decides how a message is written, and how long it becomes.
     ///
-    /// - Parameter topic: UTF-8, as MQTT demands ([MQTT-4.7.3]).
+    /// - Parameter topic: UTF-8, as MQTT demands (MQTT 5.0 §1.5.4).
+    @inlinable
     package static func measure(topic: RawSpan, payload: RawSpan, retain: Bool) -> JSONDelivery {
         var validator = UTF8Validator()
         let isBase64 = !(validator.take(payload) && validator.isComplete)
-        var length = Part.topic.utf8CodeUnitCount &+ JSONText.escapedLength(topic) &+ Part.payload.utf8CodeUnitCount
-        if isBase64 {
-            length &+= Base64.encodedLength(payload.byteCount) &+ Part.base64.utf8CodeUnitCount
-        } else {
-            length &+= JSONText.escapedLength(payload) &+ Part.quote.utf8CodeUnitCount
-        }
-        length &+= retain ? Part.retainEnd.utf8CodeUnitCount : Part.end.utf8CodeUnitCount
-        return JSONDelivery(length: length, isBase64: isBase64, isRetained: retain)
+        let payloadLength =
+            isBase64 ? Base64.encodedLength(payload.byteCount) : JSONText.escapedLength(payload)
+        let around =
+            beforeTopic.utf8.count &+ beforePayload.utf8.count
+            &+ afterPayload(isBase64: isBase64, isRetained: retain).utf8.count
+        return JSONDelivery(
+            length: around &+ JSONText.escapedLength(topic) &+ payloadLength, isBase64: isBase64, isRetained: retain)
     }
 
-    /// Writes the message that was measured at `start`.
-    ///
-    /// - Returns: bytes written, `length`.
-    @discardableResult
-    package func write(topic: RawSpan, payload: RawSpan, to bytes: inout MutableRawSpan, at start: Int) -> Int {
-        var end = Self.copy(Part.topic, to: &bytes, at: start)
+    /// Writes the message that was measured at `start`; it takes `length` bytes.
+    @inlinable
+    package func write(topic: RawSpan, payload: RawSpan, to bytes: inout MutableRawSpan, at start: Int) {
+        var end = Self.copy(Self.beforeTopic, to: &bytes, at: start)
         end = JSONText.write(topic, to: &bytes, at: end)
-        end = Self.copy(Part.payload, to: &bytes, at: end)
+        end = Self.copy(Self.beforePayload, to: &bytes, at: end)
         if isBase64 {
             let input = Span<UInt8>(_bytes: payload)
             var offset = 0
@@ -49,33 +64,20 @@ package struct JSONDelivery: Equatable, Sendable {
                 offset &+= 3
                 end &+= 4
             }
-            end = Self.copy(Part.base64, to: &bytes, at: end)
         } else {
             end = JSONText.write(payload, to: &bytes, at: end)
-            end = Self.copy(Part.quote, to: &bytes, at: end)
         }
-        end = Self.copy(isRetained ? Part.retainEnd : Part.end, to: &bytes, at: end)
-        return end &- start
+        _ = Self.copy(Self.afterPayload(isBase64: isBase64, isRetained: isRetained), to: &bytes, at: end)
     }
 
-    /// Copies a fixed part to `start`, and says where it ends.
-    private static func copy(_ part: StaticString, to bytes: inout MutableRawSpan, at start: Int) -> Int {
+    /// Copies a fixed part and says where it ends.
+    @inlinable @inline(__always)
+    static func copy(_ text: String, to bytes: inout MutableRawSpan, at start: Int) -> Int {
         var end = start
-        // The text of a constant lives as long as the process.
-        for unsafe byte in unsafe UnsafeBufferPointer(start: part.utf8Start, count: part.utf8CodeUnitCount) {
+        for byte in text.utf8 {
             bytes.storeBytes(of: byte, toByteOffset: end, as: UInt8.self)
             end &+= 1
         }
         return end
     }
-}
-
-/// What stands around the topic and the payload.
-private enum Part {
-    static let topic: StaticString = #"{"Topic":""#
-    static let payload: StaticString = #"","Payload":""#
-    static let quote: StaticString = #"""#
-    static let base64: StaticString = #"","Encoding":"base64""#
-    static let retainEnd: StaticString = #","Retain":true}"#
-    static let end: StaticString = "}"
 }

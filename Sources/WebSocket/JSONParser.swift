@@ -38,9 +38,23 @@ package struct JSONParser: ~Copyable {
         try Self.isMember(unsafe csj_next(parser, &member))
     }
 
-    /// The member's key, unescaped.
-    var key: String {
-        unsafe String(decoding: UnsafeBufferPointer(start: member.key, count: member.key_length), as: UTF8.self)
+    /// The member's key, unescaped and in lower case (ASCII's): its bytes, the first one lowest. 0 where it has
+    /// more than eight, as none has that means something.
+    var shortKey: UInt64 {
+        guard unsafe member.key_length <= 8 else { return 0 }
+        return unsafe Self.short(UnsafeBufferPointer(start: member.key, count: member.key_length))
+    }
+
+    /// A key of up to eight bytes as `shortKey` gives it.
+    static func short(_ key: some Collection<UInt8>) -> UInt64 {
+        var short: UInt64 = 0
+        for (offset, byte) in key.enumerated() {
+            // It would look like the end of a shorter key.
+            if byte == 0 { return 0 }
+            let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+            short |= UInt64(isUpper ? byte | 0x20 : byte) << UInt64(8 * offset)
+        }
+        return short
     }
 
     var kind: csj_kind { unsafe member.kind }
@@ -67,12 +81,12 @@ package struct JSONParser: ~Copyable {
 
     private static func isMember(_ result: csj_result) throws(JSONError) -> Bool {
         switch result {
-        case .CSJ_MEMBER: return true
-        case .CSJ_END: return false
-        case .CSJ_NOT_AN_OBJECT: throw JSONError(.malformed, "The message is not a JSON object.")
-        case .CSJ_TOO_DEEP: throw JSONError(.malformed, "The message is nested too deeply.")
-        case .CSJ_NO_MEMORY: throw JSONError(.unavailable, "The broker has no memory for a message of this length.")
-        case .CSJ_INVALID: throw JSONError(.malformed, "The message is not valid JSON.")
+        case .member: return true
+        case .end: return false
+        case .not_object: throw JSONError(.malformed, "The message is not a JSON object.")
+        case .too_deep: throw JSONError(.malformed, "The message is nested too deeply.")
+        case .no_memory: throw JSONError(.unavailable, "The broker has no memory for a message of this length.")
+        case .invalid: throw JSONError(.malformed, "The message is not valid JSON.")
         }
     }
 }

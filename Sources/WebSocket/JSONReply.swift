@@ -1,31 +1,45 @@
-// What the JSON protocol answers to requests. Called by the listener; nothing is fatal.
+// What a JSON client is answered: acks and errors. Called by the listener once a request is done or refused.
 
 package enum JSONReply {
-    /// `{"Action":"ack","Id":…}`
+    /// `{"Action":"ack","Id":…}`.
     ///
-    /// - Parameter id: as the client wrote it, quotes included.
-    package static func ack(_ id: [UInt8]) -> [UInt8] {
-        Array(#"{"Action":"ack","Id":"#.utf8) + id + [UInt8(ascii: "}")]
-    }
-
-    /// `{"Action":"error","Code":n,"Reason":"…","Id":…}`, without `Id` where the request had none.
-    package static func error(code: UInt16, reason: String, id: [UInt8]?) -> [UInt8] {
-        let words = Array(reason.utf8)
-        var text = Array(#"{"Action":"error","Code":\#(code),"Reason":""#.utf8)
-        text += escaped(words)
-        text.append(UInt8(ascii: "\""))
-        if let id { text += Array(#","Id":"#.utf8) + id }
+    /// - Parameter id: the request's `Id` as it was written.
+    package static func ack(id: Span<UInt8>) -> [UInt8] {
+        var text = Array(#"{"Action":"ack","Id":"#.utf8)
+        append(id, to: &text)
         text.append(UInt8(ascii: "}"))
         return text
     }
 
-    private static func escaped(_ words: [UInt8]) -> [UInt8] {
-        // Octets have no padding that could be uninitialized.
-        let bytes = unsafe words.span.bytes
-        var text = [UInt8](repeating: 0, count: JSONText.escapedLength(bytes))
-        var span = text.mutableSpan
-        var room = unsafe span.mutableBytes
-        _ = JSONText.write(bytes, to: &room, at: 0)
+    /// `{"Action":"error","Code":n,"Reason":"…","Id":…}`.
+    ///
+    /// - Parameters:
+    ///   - reason: words for people.
+    ///   - id: as above; empty where the request had none that could be read.
+    package static func error(_ code: JSONErrorCode, reason: String, id: Span<UInt8>) -> [UInt8] {
+        var text = Array(#"{"Action":"error","Code":\#(code.rawValue),"Reason":""#.utf8)
+        for byte in reason.utf8 {
+            if let short = JSONText.escape(byte) {
+                text += short == 0 ? Array("\\u00".utf8) + hex(byte) : [UInt8(ascii: "\\"), short]
+            } else {
+                text.append(byte)
+            }
+        }
+        text.append(UInt8(ascii: "\""))
+        if !id.isEmpty {
+            text += Array(#","Id":"#.utf8)
+            append(id, to: &text)
+        }
+        text.append(UInt8(ascii: "}"))
         return text
+    }
+
+    private static func append(_ id: Span<UInt8>, to text: inout [UInt8]) {
+        for offset in id.indices { text.append(id[offset]) }
+    }
+
+    private static func hex(_ byte: UInt8) -> [UInt8] {
+        let digits = String(byte, radix: 16)
+        return Array((digits.utf8.count == 1 ? "0" + digits : digits).utf8)
     }
 }

@@ -1,7 +1,7 @@
 // Parses what a client of the JSON protocol sends: one object a text message. Called by the listener for each.
 // Whether a topic is valid, and whether the client may, others decide. Nothing is fatal.
 
-internal import CSimdJSON
+import CSimdJSON
 
 /// A request. Strings are ranges of the scratch buffer that it was parsed into, and hold until its next use.
 package struct JSONRequest: Equatable, Sendable {
@@ -51,9 +51,20 @@ package struct JSONRequest: Equatable, Sendable {
 }
 
 extension JSONRequest {
-    /// The keys that mean something, in lower case.
-    private enum Key: String, CaseIterable {
-        case action, topic, payload, qos, retain, encoding, id, clientid, username, password, token
+    /// The keys that mean something.
+    private enum Key: UInt16, CaseIterable {
+        case action, topic, payload, qos, retain, encoding, id, clientId, username, password, token
+
+        /// By what the parser gives for them.
+        static let byShortKey = allCases.map { (short: JSONParser.short($0.name.utf8), key: $0) }
+
+        init?(short: UInt64) {
+            for known in Self.byShortKey where known.short == short {
+                self = known.key
+                return
+            }
+            return nil
+        }
 
         /// As the documentation writes it.
         var name: String {
@@ -65,7 +76,7 @@ extension JSONRequest {
             case .retain: "Retain"
             case .encoding: "Encoding"
             case .id: "Id"
-            case .clientid: "ClientId"
+            case .clientId: "ClientId"
             case .username: "Username"
             case .password: "Password"
             case .token: "Token"
@@ -84,24 +95,10 @@ extension JSONRequest {
 
         func has(_ key: Key) -> Bool { seen & Self.bit(key) != 0 }
 
-        static func bit(_ key: Key) -> UInt16 {
-            switch key {
-            case .action: 1 << 0
-            case .topic: 1 << 1
-            case .payload: 1 << 2
-            case .qos: 1 << 3
-            case .retain: 1 << 4
-            case .encoding: 1 << 5
-            case .id: 1 << 6
-            case .clientid: 1 << 7
-            case .username: 1 << 8
-            case .password: 1 << 9
-            case .token: 1 << 10
-            }
-        }
+        static func bit(_ key: Key) -> UInt16 { 1 << key.rawValue }
 
         mutating func take(_ parser: inout JSONParser, _ scratch: inout [UInt8]) {
-            guard let key = Key(rawValue: parser.key.lowercased()) else { return }
+            guard let key = Key(short: parser.shortKey) else { return }
             do throws(JSONError) {
                 if has(key) { throw JSONError(.invalid, "\(key.name) is there twice.") }
                 seen |= Self.bit(key)
@@ -119,24 +116,24 @@ extension JSONRequest {
             case .topic: request.topic = try string(key, parser, &scratch)
             case .payload: request.payload = try string(key, parser, &scratch)
             case .encoding: encoding = try string(key, parser, &scratch)
-            case .clientid: request.clientId = try string(key, parser, &scratch)
+            case .clientId: request.clientId = try string(key, parser, &scratch)
             case .username: request.username = try string(key, parser, &scratch)
             case .password: request.password = try string(key, parser, &scratch)
             case .token: request.token = try string(key, parser, &scratch)
             case .qos:
-                guard parser.kind == .CSJ_NUMBER, parser.writtenLength == 1 else {
+                guard parser.kind == .number, parser.writtenLength == 1 else {
                     throw JSONError(.invalid, "QoS must be 0, 1 or 2.")
                 }
                 let digit = scratch[parser.written(into: &scratch).lowerBound] &- UInt8(ascii: "0")
                 guard digit <= 2 else { throw JSONError(.invalid, "QoS must be 0, 1 or 2.") }
                 request.qos = digit
             case .retain:
-                guard parser.kind == .CSJ_TRUE || parser.kind == .CSJ_FALSE else {
+                guard parser.kind == .true || parser.kind == .false else {
                     throw JSONError(.invalid, "Retain must be true or false.")
                 }
-                request.retain = parser.kind == .CSJ_TRUE
+                request.retain = parser.kind == .true
             case .id:
-                guard parser.kind == .CSJ_NUMBER || parser.kind == .CSJ_STRING else {
+                guard parser.kind == .number || parser.kind == .string else {
                     throw JSONError(.invalid, "Id must be a number or a string.")
                 }
                 guard parser.writtenLength <= JSONRequest.idLimit else {
@@ -149,7 +146,7 @@ extension JSONRequest {
         private func string(
             _ key: Key, _ parser: borrowing JSONParser, _ scratch: inout [UInt8]
         ) throws(JSONError) -> Range<Int> {
-            guard parser.kind == .CSJ_STRING else { throw JSONError(.invalid, "\(key.name) must be a string.") }
+            guard parser.kind == .string else { throw JSONError(.invalid, "\(key.name) must be a string.") }
             return parser.text(into: &scratch)
         }
 

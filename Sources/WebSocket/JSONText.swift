@@ -3,15 +3,16 @@
 // span's end is fatal.
 
 enum JSONText {
-    /// Whether one of eight bytes must be escaped: below U+0020, a quote or a backslash. Each term has the high bit
-    /// of a byte set where that byte is less than 0x20, or became 0 by the exclusive or.
+    /// How many of eight bytes come before the first that must be escaped: below U+0020, a quote or a backslash.
+    /// Each term has the high bit of a byte set where that byte is less than 0x20, or became 0 by the exclusive or;
+    /// borrowing can falsify only what lies above the first.
     @inlinable @inline(__always)
-    static func needsEscape(_ word: UInt64) -> Bool {
+    static func clean(_ word: UInt64) -> Int {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let quote = word ^ (ones &* 0x22)
         let backslash = word ^ (ones &* 0x5C)
         let found = (word &- ones &* 0x20) & ~word | (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
-        return found & (ones &* 0x80) != 0
+        return (found & (ones &* 0x80)).trailingZeroBitCount &>> 3
     }
 
     /// The character after the backslash in the short form of an escape; 0 where only `\u` will do, and nil where
@@ -36,9 +37,10 @@ enum JSONText {
         var length = text.byteCount
         var offset = 0
         while offset < text.byteCount {
-            if text.byteCount &- offset >= 8, !needsEscape(text.integer(UInt64.self, at: offset)) {
-                offset &+= 8
-                continue
+            if text.byteCount &- offset >= 8 {
+                let clean = clean(UInt64(littleEndian: text.integer(UInt64.self, at: offset)))
+                offset &+= clean
+                if clean == 8 { continue }
             }
             if let short = escape(text.integer(UInt8.self, at: offset)) { length &+= short == 0 ? 5 : 1 }
             offset &+= 1
@@ -55,13 +57,14 @@ enum JSONText {
         var offset = 0
         while offset < text.byteCount {
             if text.byteCount &- offset >= 8 {
+                // All eight are stored, and what must be escaped is then written over: no byte becomes shorter, so
+                // this never goes beyond the end that was measured.
                 let word = text.integer(UInt64.self, at: offset)
-                if !needsEscape(word) {
-                    bytes.storeBytes(of: word, toByteOffset: end, as: UInt64.self)
-                    offset &+= 8
-                    end &+= 8
-                    continue
-                }
+                bytes.storeBytes(of: word, toByteOffset: end, as: UInt64.self)
+                let clean = clean(UInt64(littleEndian: word))
+                offset &+= clean
+                end &+= clean
+                if clean == 8 { continue }
             }
             let byte = text.integer(UInt8.self, at: offset)
             offset &+= 1

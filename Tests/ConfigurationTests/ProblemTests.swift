@@ -5,13 +5,16 @@ import Testing
 /// Texts that are refused, and every word of the answer.
 @Suite struct ProblemTests {
     private static let inFlight = "is not allowed; it must be an integer from 1 to 65535"
-    private static let stop = "is not allowed; it must be a duration from 100 ms to 10 min, as 5 or \"500 ms\""
+    private static let stop =
+        "is not allowed; it must be a duration from 100 ms to 10 min, "
+        + "as 5 or \"500 ms\" (units: ms, s, min, h)"
 
     @Test(
         arguments: [
             (
                 "[limits]\npacket_size = \"1 TiB\"", 2, "limits.packet_size",
-                "\"1 TiB\" is not allowed; it must be a size from 16 B to 268435455 B, as 4096 or \"8 MiB\""
+                "\"1 TiB\" is not allowed; it must be a size from 16 B to 268435455 B, "
+                    + "as 4096 or \"8 MiB\" (units: B, KiB, MiB, GiB)"
             ),
             ("\n\n[limits]\nin_flight = 0", 4, "limits.in_flight", "0 \(inFlight)"),
             ("[limits]\nin_flight = 1.5", 2, "limits.in_flight", "a floating-point number \(inFlight)"),

@@ -25,7 +25,7 @@ BAD = {
     "bad size": (LISTENER + '[limits]\npacket_size = "8 MB"\n', 6, "limits.packet_size", "a size from 16 B"),
     "bad duration": (LISTENER + '[supervisor]\nstop_timeout = "soon"\n', 6, "supervisor.stop_timeout", "s"),
     "bad protocol": (LISTENER.replace('"mqtt"\nbind', '"amqp"\nbind'), 3, "protocol", "websocket"),
-    "bad bind": (LISTENER.replace("127.0.0.1:0", "localhost:http"), 4, "bind", "HOST:PORT"),
+    "bad bind": (LISTENER.replace("127.0.0.1:0", "localhost:http"), 4, "bind", "numeric address and a port"),
     "bad name": (LISTENER.replace('name = "mqtt"', 'name = "no spaces"'), 2, "name", "a-z"),
     "missing key": ('[[listener]]\nname = "mqtt"\n', 1, "protocol", "mqtt"),
     "the same name twice": (LISTENER + LISTENER, 6, "name", "unique"),
@@ -106,9 +106,9 @@ def test_a_second_broker_in_the_same_folder_is_refused(start_broker):
 
 # Runs a command as systemd does with sockets: from descriptor 3 on, named, for this very process.
 LAUNCHER = """
-import os, sys
+import fcntl, os, sys
 names, descriptors, command = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
-copies = [os.dup(int(descriptor)) for descriptor in descriptors]
+copies = [fcntl.fcntl(int(descriptor), fcntl.F_DUPFD, 100) for descriptor in descriptors]
 for number, copy in enumerate(copies, 3):
     os.dup2(copy, number, inheritable=True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(copies)), LISTEN_FDNAMES=names)

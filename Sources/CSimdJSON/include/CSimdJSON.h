@@ -14,22 +14,22 @@ extern "C" {
 typedef struct csj_parser csj_parser;
 
 typedef enum __attribute__((enum_extensibility(closed))) {
-    CSJ_MEMBER, ///< the next member is there
-    CSJ_END,    ///< the object has ended, and nothing but white space follows
-    CSJ_INVALID,///< the text is not JSON (RFC 8259)
-    CSJ_NOT_AN_OBJECT,
-    CSJ_TOO_DEEP,
-    CSJ_NO_MEMORY,
+    csj_result_member,  ///< the next member is there
+    csj_result_end,     ///< the object has ended, and nothing but white space follows
+    csj_result_invalid, ///< the text is not JSON (RFC 8259)
+    csj_result_not_object,
+    csj_result_too_deep,
+    csj_result_no_memory,
 } csj_result;
 
 typedef enum __attribute__((enum_extensibility(closed))) {
-    CSJ_STRING,
-    CSJ_NUMBER,
-    CSJ_TRUE,
-    CSJ_FALSE,
-    CSJ_NULL,
-    CSJ_ARRAY,
-    CSJ_OBJECT,
+    csj_kind_string,
+    csj_kind_number,
+    csj_kind_true,
+    csj_kind_false,
+    csj_kind_null,
+    csj_kind_array,
+    csj_kind_object,
 } csj_kind;
 
 /// A member of the object. The pointers hold until the next csj_begin.
@@ -50,10 +50,10 @@ void csj_destroy(csj_parser *parser);
 
 /// Begins with a text, which is copied.
 /// @param depth how deeply values may be nested, the object itself being 1; at most 1000
-/// @return CSJ_MEMBER where csj_next may be called
+/// @return csj_result_member where csj_next may be called
 csj_result csj_begin(csj_parser *parser, const uint8_t *text, size_t length, size_t depth);
 
-/// Reads the next member, all of it, so that what is not used is checked as well. After anything but CSJ_MEMBER only
+/// Reads the next member, all of it, so that what is not used is checked as well. After anything but csj_result_member only
 /// csj_begin may be called.
 csj_result csj_next(csj_parser *parser, csj_member *member);
 

@@ -15,15 +15,12 @@ package struct Welcome: Frame, Equatable {
     package var generation: UInt32
     /// The name of a listener in the configuration (with `/n` for the n-th worker of a port), or that of the role.
     package var name: String
-    /// swift-log's level, 0 trace ... 6 critical.
-    package var logLevel: UInt8
 
-    package init(role: Role, worker: UInt32, generation: UInt32, name: String, logLevel: UInt8) {
+    package init(role: Role, worker: UInt32, generation: UInt32, name: String) {
         self.role = role
         self.worker = worker
         self.generation = generation
         self.name = name
-        self.logLevel = logLevel
     }
 
     package func write(to writer: inout FrameWriter) {
@@ -31,7 +28,6 @@ package struct Welcome: Frame, Equatable {
         writer.integer(worker)
         writer.integer(generation)
         writer.string(name)
-        writer.integer(logLevel)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -40,7 +36,6 @@ package struct Welcome: Frame, Equatable {
         worker = try reader.integer()
         generation = try reader.integer()
         name = try reader.string()
-        logLevel = try reader.integer()
     }
 }
 

@@ -19,6 +19,8 @@ package struct ListenerSettings: Frame, Equatable {
     /// The listening address is a loopback one: the Host rule applies.
     package var boundToLoopback = true
     package var logConnections = true
+    /// swift-log's level, 0 trace ... 6 critical.
+    package var logLevel: UInt8 = 2
     package var packetSize: UInt32 = 8 << 20
     package var topicLevels: UInt32 = 128
     package var topicLength: UInt32 = 65_535
@@ -44,6 +46,7 @@ package struct ListenerSettings: Frame, Equatable {
         writer.integer(anonymous.rawValue)
         writer.boolean(boundToLoopback)
         writer.boolean(logConnections)
+        writer.integer(logLevel)
         writer.integer(packetSize)
         writer.integer(topicLevels)
         writer.integer(topicLength)
@@ -70,6 +73,7 @@ package struct ListenerSettings: Frame, Equatable {
         self.anonymous = anonymous
         boundToLoopback = try reader.boolean()
         logConnections = try reader.boolean()
+        logLevel = try reader.integer()
         packetSize = try reader.integer()
         topicLevels = try reader.integer()
         topicLength = try reader.integer()
@@ -115,6 +119,8 @@ package struct RouterSettings: Frame, Equatable {
     package var retainedBytes: UInt64 = 1 << 30
     /// The longest packet of any listener, which bounds a frame.
     package var packetSize: UInt32 = 8 << 20
+    /// swift-log's level, 0 trace ... 6 critical.
+    package var logLevel: UInt8 = 2
 
     package init() {}
 
@@ -128,6 +134,7 @@ package struct RouterSettings: Frame, Equatable {
         writer.integer(retainedMessages)
         writer.integer(retainedBytes)
         writer.integer(packetSize)
+        writer.integer(logLevel)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -141,5 +148,6 @@ package struct RouterSettings: Frame, Equatable {
         retainedMessages = try reader.integer()
         retainedBytes = try reader.integer()
         packetSize = try reader.integer()
+        logLevel = try reader.integer()
     }
 }

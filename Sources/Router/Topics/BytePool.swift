@@ -30,7 +30,7 @@ struct BytePool: ~Copyable {
     private static let classes = 8 + 7 * 4
 
     private var segments: [Segment] = []
-    private var memory: [[UInt8]] = []
+    private var contents: [[UInt8]] = []
     /// For each class the first segment that has room.
     private var roomy = [UInt32](repeating: none, count: BytePool.classes)
     private var unused = none
@@ -59,13 +59,14 @@ struct BytePool: ~Copyable {
         var place = segments[at].freed
         if place != Self.end {
             let offset = Int(place) * Self.granule
-            segments[at].freed = UInt16(memory[at][offset]) | UInt16(memory[at][offset + 1]) << 8
+            segments[at].freed =
+                UInt16(contents[at][offset]) | UInt16(contents[at][offset + 1]) << 8
         } else {
             place = segments[at].fresh
             segments[at].fresh += UInt16(size)
         }
         segments[at].live += 1
-        if segments[at].freed == Self.end, Int(segments[at].fresh) + size > Self.granules { unlink(number, from: index) }
+        if isFull(at, size) { unlink(number, from: index) }
         return number << 12 | UInt32(place)
     }
 
@@ -76,11 +77,11 @@ struct BytePool: ~Copyable {
         let sizeClass = segments[at].sizeClass
         guard sizeClass != Self.whole else { return close(number) }
         let size = Self.sizeClass(count).granules
-        let wasFull = segments[at].freed == Self.end && Int(segments[at].fresh) + size > Self.granules
+        let wasFull = isFull(at, size)
         let granule = UInt16(place & 0xFFF)
         let offset = Int(granule) * Self.granule
-        memory[at][offset] = UInt8(truncatingIfNeeded: segments[at].freed)
-        memory[at][offset + 1] = UInt8(truncatingIfNeeded: segments[at].freed >> 8)
+        contents[at][offset] = UInt8(truncatingIfNeeded: segments[at].freed)
+        contents[at][offset + 1] = UInt8(truncatingIfNeeded: segments[at].freed >> 8)
         segments[at].freed = granule
         segments[at].live -= 1
         if wasFull { link(number, into: Int(sizeClass)) }
@@ -100,7 +101,7 @@ struct BytePool: ~Copyable {
     mutating func write(_ bytes: Span<UInt8>, to place: UInt32, at offset: Int = 0) {
         guard bytes.count > 0 else { return }
         let start = Int(place & 0xFFF) * Self.granule + offset
-        var all = memory[Int(place >> 12)].mutableSpan
+        var all = contents[Int(place >> 12)].mutableSpan
         var room = all._mutatingExtracting(start..<(start + bytes.count))
         for index in bytes.indices { room[index] = bytes[index] }
     }
@@ -108,7 +109,7 @@ struct BytePool: ~Copyable {
     /// Lends the `range` of the string at `place`.
     func read<Result>(_ place: UInt32, _ range: Range<Int>, _ body: (Span<UInt8>) -> Result) -> Result {
         let start = Int(place & 0xFFF) * Self.granule
-        let segment = memory[Int(place >> 12)]
+        let segment = contents[Int(place >> 12)]
         return body(segment.span.extracting((start + range.lowerBound)..<(start + range.upperBound)))
     }
 
@@ -116,8 +117,17 @@ struct BytePool: ~Copyable {
     func holds(_ place: UInt32, _ bytes: Span<UInt8>) -> Bool {
         let start = Int(place & 0xFFF) * Self.granule
         let at = Int(place >> 12)
-        for index in bytes.indices where memory[at][start + index] != bytes[index] { return false }
+        for index in bytes.indices where contents[at][start + index] != bytes[index] { return false }
         return true
+    }
+
+    private func isFull(_ at: Int, _ size: Int) -> Bool {
+        segments[at].freed == Self.end && Int(segments[at].fresh) + size > Self.granules
+    }
+
+    /// Bytes of memory that the pool takes.
+    var memory: Int {
+        contents.reduce(segments.capacity * MemoryLayout<Segment>.stride) { $0 + $1.count }
     }
 
     private mutating func open(_ segment: Segment, bytes: Int) -> UInt32 {
@@ -125,18 +135,18 @@ struct BytePool: ~Copyable {
         guard unused != none else {
             precondition(segments.count < (1 << 20) - 1, "A pool of topics or retained messages has reached 64 GiB.")
             segments.append(segment)
-            memory.append(room)
+            contents.append(room)
             return UInt32(segments.count - 1)
         }
         let number = unused
         unused = segments[Int(number)].next
         segments[Int(number)] = segment
-        memory[Int(number)] = room
+        contents[Int(number)] = room
         return number
     }
 
     private mutating func close(_ number: UInt32) {
-        memory[Int(number)] = []
+        contents[Int(number)] = []
         segments[Int(number)].next = unused
         unused = number
     }

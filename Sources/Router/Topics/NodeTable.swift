@@ -43,6 +43,9 @@ struct NodeTable: ~Copyable {
         slots[hole] = 0
     }
 
+    /// Bytes of memory that the table takes.
+    var memory: Int { slots.count * MemoryLayout<UInt64>.stride }
+
     private mutating func put(_ entry: UInt64) {
         var slot = home(of: UInt32(truncatingIfNeeded: entry >> 32))
         while slots[slot] != 0 { slot = after(slot) }

@@ -134,6 +134,9 @@ struct TopicNodes: ~Copyable {
         return parent
     }
 
+    /// Bytes of memory that the tree takes, reserves included.
+    var memory: Int { nodes.capacity * MemoryLayout<TopicNode>.stride + table.memory + names.memory }
+
     /// Writes the text of `node` and its ancestors, slashes between them, into `text`, and returns whether one of
     /// them is a wildcard.
     func spell(_ node: UInt32, into text: inout [UInt8]) -> Bool {

@@ -1,0 +1,171 @@
+// The retained messages, one a topic.
+//
+// Called by the router for every PUBLISH that is to be retained; RetainedSet+Match.swift has what it calls for every new
+// subscription. A topic's text lies in the tree of its levels, which topics share; payload and properties lie in a pool
+// of bytes. Nothing here is fatal but a message's number that is out of range.
+
+/// Why a message was not retained.
+enum RetainedRefused: Error, Equatable {
+    /// There are `RetainedSet.Limits.messages` already, none of them of this topic.
+    case tooManyMessages
+    /// With this message there would be more than `RetainedSet.Limits.bytes`.
+    case tooManyBytes
+}
+
+/// What is kept of a message beside its bytes.
+struct RetainedMessage {
+    /// The node whose path is the topic.
+    var node: UInt32
+    /// Where payload and properties lie in the pool; the next free number where the number is free.
+    var place: UInt32
+    var topicLength: UInt32
+    var payloadLength: UInt32
+    var propertiesLength: UInt32
+    var qos: UInt8
+
+    /// Bytes of payload and properties.
+    var stored: Int { Int(payloadLength) + Int(propertiesLength) }
+    /// Bytes of topic, payload and properties.
+    var size: Int { Int(topicLength) + stored }
+}
+
+/// The retained messages of all topics.
+struct RetainedSet: ~Copyable {
+    struct Limits {
+        var messages = 1_000_000
+        /// Of topics, payloads and properties.
+        var bytes = 1 << 30
+    }
+
+    /// May become lower than what there is: then nothing is forgotten, but nothing is added either.
+    var limits: Limits
+    var nodes: TopicNodes
+    private var pool = BytePool()
+    private var messages: [RetainedMessage] = []
+    private var free = none
+    private(set) var count = 0
+    /// What `limits.bytes` bounds.
+    private(set) var bytes = 0
+
+    init(limits: Limits = Limits(), seed: UInt64 = .random(in: .min ... .max)) {
+        self.limits = limits
+        nodes = TopicNodes(hasher: TopicHasher(seed: seed))
+    }
+
+    /// A message by the number that `find(_:)` or a match gave, valid until the next change.
+    subscript(number: UInt32) -> RetainedMessage { messages[Int(number)] }
+
+    /// The number of the message retained for `topic`, or `none`.
+    func find(_ topic: Span<UInt8>) -> UInt32 {
+        let node = node(of: topic)
+        return node == none ? none : nodes[node].content
+    }
+
+    /// Retains a message, in place of the topic's former one [MQTT-3.3.1-5].
+    ///
+    /// Replacing needs no room among the messages, and none among the bytes either where it takes no more of them.
+    mutating func set(
+        _ topic: Span<UInt8>, payload: Span<UInt8>, properties: Span<UInt8>, qos: UInt8
+    ) throws(RetainedRefused) {
+        var message = RetainedMessage(
+            node: node(of: topic), place: 0, topicLength: UInt32(topic.count), payloadLength: UInt32(payload.count),
+            propertiesLength: UInt32(properties.count), qos: qos)
+        let known = message.node == none ? none : nodes[message.node].content
+        let surcharge = Self.surcharge(topic)
+        let former = known == none ? 0 : messages[Int(known)].size + surcharge
+        let wanted = message.size + surcharge
+        guard known != none || count < limits.messages else { throw .tooManyMessages }
+        guard wanted <= former || bytes - former + wanted <= limits.bytes else { throw .tooManyBytes }
+        bytes += wanted - former
+        if known != none {
+            let old = messages[Int(known)]
+            message.place = old.place
+            if !pool.interchangeable(old.stored, message.stored) {
+                pool.free(old.place, old.stored)
+                message.place = pool.allocate(message.stored)
+            }
+            messages[Int(known)] = message
+        } else {
+            message.node = makeNode(of: topic)
+            message.place = pool.allocate(message.stored)
+            nodes.setContent(insert(message), of: message.node)
+        }
+        pool.write(payload, to: message.place)
+        pool.write(properties, to: message.place, at: payload.count)
+    }
+
+    /// Forgets the message of `topic`, if there is one [MQTT-3.3.1-6].
+    mutating func clear(_ topic: Span<UInt8>) {
+        let number = find(topic)
+        guard number != none else { return }
+        let message = messages[Int(number)]
+        bytes -= message.size + Self.surcharge(topic)
+        count -= 1
+        pool.free(message.place, message.stored)
+        messages[Int(number)].place = free
+        free = number
+        nodes.setContent(none, of: message.node)
+        nodes.release(message.node)
+    }
+
+    /// Makes `bytes` the topic, the payload and the properties of a message, with `properties` before its own.
+    func copy(_ number: UInt32, properties: [UInt8], into bytes: inout [UInt8]) {
+        let message = messages[Int(number)]
+        _ = nodes.spell(message.node, into: &bytes)
+        let payload = Int(message.payloadLength)
+        pool.read(message.place, 0..<payload) { append($0, to: &bytes) }
+        bytes.append(contentsOf: properties)
+        pool.read(message.place, payload..<message.stored) { append($0, to: &bytes) }
+    }
+
+    private func append(_ more: Span<UInt8>, to bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: more.count))
+        var room = bytes.mutableSpan
+        for index in more.indices { room[start &+ index] = more[index] }
+    }
+
+    private mutating func insert(_ message: RetainedMessage) -> UInt32 {
+        count += 1
+        guard free != none else {
+            messages.append(message)
+            return UInt32(messages.count - 1)
+        }
+        let number = free
+        free = messages[Int(number)].place
+        messages[Int(number)] = message
+        return number
+    }
+
+    /// A level takes some hundred bytes however short it is, so that a topic of slashes alone would take hundred times
+    /// what it counts: from the 33rd level on, each counts for another 128 bytes.
+    private static func surcharge(_ topic: Span<UInt8>) -> Int {
+        var levels = 1
+        for index in topic.indices where topic[index] == UInt8(ascii: "/") { levels += 1 }
+        return 128 * max(0, levels - 32)
+    }
+
+    private func node(of topic: Span<UInt8>) -> UInt32 {
+        var (node, start) = (TopicNodes.root, 0)
+        while node != none {
+            let level = nodes.hasher.level(of: topic, from: start)
+            node = nodes.child(of: node, level, in: topic)
+            if level.end == topic.count { break }
+            start = level.end + 1
+        }
+        return node
+    }
+
+    private mutating func makeNode(of topic: Span<UInt8>) -> UInt32 {
+        var (node, start) = (TopicNodes.root, 0)
+        while true {
+            let level = nodes.hasher.level(of: topic, from: start)
+            node = nodes.makeChild(of: node, level, in: topic)
+            if level.end == topic.count { return node }
+            start = level.end + 1
+        }
+    }
+
+    /// Bytes of memory that all this takes, reserves included.
+    var memory: Int { nodes.memory + pool.memory + messages.capacity * MemoryLayout<RetainedMessage>.stride }
+}
