@@ -1,0 +1,192 @@
+// A router whose listeners and supervisor are the test.
+
+import Channel
+import EventLoop
+import Glibc
+import Messages
+import Testing
+
+@testable import Router
+
+/// A router with two links, 0 and 1, whose workers are 100 and 101.
+struct RouterBench: ~Copyable {
+    var router: Router
+    private var supervisor: ControlChannel
+    private let listeners: Listeners
+
+    init(_ settings: RouterSettings = RouterSettings()) throws {
+        let ends = try ControlChannel.pair()
+        var router = try Router(
+            welcome: Welcome(role: .router, worker: 1, generation: 1, name: "router", logLevel: 6), settings: settings,
+            control: ControlChannel(descriptor: ends.worker))
+        let listeners = try Listeners(2)
+        for link in 0..<2 {
+            let offer = ChannelOffer(peerRole: .listener, peerWorker: UInt32(100 + link), peerName: "l\(link)")
+            try router.attach(listeners.others[link], offer)
+        }
+        self.router = router
+        self.listeners = listeners
+        supervisor = ControlChannel(descriptor: ends.supervisor)
+        for link in 0..<2 { say(link, Hello(worker: UInt32(100 + link), generation: 1).encoded()) }
+    }
+
+    /// Lets the router handle a frame of a listener's.
+    mutating func say(_ link: Int, _ frame: [UInt8]) {
+        var sent = 0
+        while sent < frame.count {
+            let rest = Array(frame[sent...])
+            guard case .bytes(let count) = send(listeners.ends[link], rest.span.raw) else {
+                Issue.record("the router's socket takes nothing")
+                return
+            }
+            sent += count
+            guard router.links[link].isOpen else { return }
+            router.receiveFrames(link)
+        }
+    }
+
+    /// Every frame that the router has for a listener but greetings and acknowledgements, until it has no more.
+    mutating func hear(_ link: Int) -> [[UInt8]] {
+        listen(link).filter { $0[4] != FrameType.acknowledge.rawValue && $0[4] != FrameType.hello.rawValue }
+    }
+
+    /// The acknowledgements for a listener's clients.
+    mutating func answers(_ link: Int) -> [Entry] {
+        entries(listen(link)).map { word in
+            let entry = SlotEntry(word: word)
+            return Entry(entry.kind, entry.slot, entry.packetIdentifier)
+        }
+    }
+
+    private mutating func listen(_ link: Int) -> [[UInt8]] {
+        var stream: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            router.flush(link)
+            // The array is as long as the call is told.
+            let count = unsafe recv(listeners.ends[link], &piece, piece.count, 0)
+            if count <= 0 { break }
+            stream += piece[..<count]
+        }
+        do {
+            return try batches(stream).flatMap(\.frames)
+        } catch {
+            Issue.record("a batch that does not parse: \(error)")
+            return []
+        }
+    }
+
+    /// What the supervisor hears next.
+    mutating func report() throws -> Fault {
+        guard case .packet(let packet) = try supervisor.receive() else { throw SystemError("hear a report") }
+        return try Fault(decoding: packet.bytes)
+    }
+
+    // MARK: what clients do; every connection has generation 1
+
+    mutating func connect(
+        _ link: Int, _ slot: UInt32, _ client: String, accept: UInt64 = 1, receiveMaximum: UInt16 = 100,
+        will: String? = nil
+    ) {
+        let will = will.map {
+            ConnectFrame.Will(
+                qos: 0, retain: false, delay: 0, topic: Array($0.utf8), payload: Array("gone".utf8), properties: [])
+        }
+        say(
+            link,
+            ConnectFrame(
+                slot: slot, generation: 1, acceptNumber: accept, peer: PeerAddress(ipv4: 0x7F00_0001, port: 1),
+                version: 5, cleanStart: true, keepAlive: 0, sessionExpiry: 0, receiveMaximum: receiveMaximum,
+                maximumPacketSize: 0, clientIdentifier: Array(client.utf8), userName: [], will: will
+            ).encoded())
+    }
+
+    mutating func subscribe(_ link: Int, _ slot: UInt32, _ filter: String, qos: UInt8) {
+        say(
+            link,
+            SubscribeFrame(
+                slot: slot, generation: 1, packetIdentifier: 1, identifier: 0,
+                items: [.init(filter: Array(filter.utf8), options: qos)]
+            ).encoded())
+    }
+
+    mutating func publish(
+        _ link: Int, _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8 = 0, identifier: UInt16 = 0
+    ) {
+        var frame = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
+        writeHead(&frame, slot, qos, identifier, topic.utf8.count, payload.utf8.count)
+        say(link, frame + Array(topic.utf8) + Array(payload.utf8))
+    }
+
+    private func writeHead(
+        _ frame: inout [UInt8], _ slot: UInt32, _ qos: UInt8, _ identifier: UInt16, _ topic: Int, _ payload: Int
+    ) {
+        var elements = frame.mutableSpan
+        // Any bits make a byte.
+        var span = unsafe elements.mutableBytes
+        PublishFrame.writeHead(
+            to: &span, slot: slot, generation: 1, packetIdentifier: identifier, flags: qos << 1, topicLength: topic,
+            payloadLength: payload, propertiesLength: 0)
+    }
+
+    mutating func acknowledge(_ link: Int, _ kind: UInt8, _ slot: UInt32, _ identifier: UInt16) {
+        let entry = SlotEntry(acknowledgement: kind, slot: slot, generation: 1, packetIdentifier: identifier)
+        let words = [FrameHead.word(length: 16, type: .acknowledge), entry.word]
+        say(link, words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } })
+    }
+}
+
+/// The listeners' ends of their channels; the others become the router's.
+private final class Listeners {
+    private(set) var ends: [Int32] = []
+    private(set) var others: [Int32] = []
+
+    init(_ count: Int) throws {
+        for _ in 0..<count {
+            var pair: [Int32] = [-1, -1]
+            let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+            // The kernel writes two descriptors into an array of two.
+            guard unsafe socketpair(AF_UNIX, kind, 0, &pair) == 0 else { throw SystemError("create sockets") }
+            ends.append(pair[0])
+            others.append(pair[1])
+        }
+    }
+
+    deinit { for descriptor in ends { close(descriptor) } }
+}
+
+/// An acknowledgement: MQTT's packet type, the slot, the packet identifier.
+struct Entry: Equatable {
+    var kind: UInt8
+    var slot: UInt32
+    var identifier: UInt16
+
+    init(_ kind: UInt8, _ slot: UInt32, _ identifier: UInt16) {
+        self.kind = kind
+        self.slot = slot
+        self.identifier = identifier
+    }
+}
+
+struct Delivery {
+    var topic: String
+    var payload: String
+    var recipients: [SlotEntry]
+}
+
+func types(_ frames: [[UInt8]]) -> [FrameType] { frames.compactMap { FrameType(rawValue: $0[4]) } }
+
+/// The Deliver frames among `frames`.
+func deliveries(_ frames: [[UInt8]]) throws -> [Delivery] {
+    try frames.filter { $0[4] == FrameType.deliver.rawValue }.map { bytes in
+        let frame = try DeliverFrame(bytes.span.raw, at: 0, try #require(try FrameHead.read(bytes.span.raw, at: 0)))
+        let topicEnd = DeliverFrame.headByteCount + frame.topicLength
+        let recipients = (0..<frame.recipientCount).map { index in
+            SlotEntry(word: bytes.span.raw.load64(at: frame.recipientsOffset + 8 * index))
+        }
+        return Delivery(
+            topic: String(decoding: bytes[DeliverFrame.headByteCount..<topicEnd], as: UTF8.self),
+            payload: String(decoding: bytes[topicEnd..<(topicEnd + frame.payloadLength)], as: UTF8.self),
+            recipients: recipients)
+    }
+}
