@@ -106,7 +106,8 @@ extension Router {
         }
         guard let stored else { return }
         let entry = QueueEntry(
-            message: stored, qos: qos, retain: retain, identifiers: encodedIdentifiers(row, sessions[number].version, isOwn: isOwn))
+            message: stored, qos: qos, retain: retain,
+            identifiers: encodedIdentifiers(row, sessions[number].version, isOwn: isOwn))
         enqueue(number, entry)
         // A frame of its own for this session may not lie within an open one: its turn comes at the flush.
         wait(number)
