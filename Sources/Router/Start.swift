@@ -32,7 +32,8 @@ extension Router {
         let settings = try RouterSettings(decoding: start.next())
         setProcessTitle("apus-router")
         Journal.bootstrap(
-            worker: "router", level: .init(number: settings.logLevel), always: [.generation: String(welcome.generation)])
+            worker: "router", level: .init(number: settings.logLevel), always: [.generation: String(welcome.generation)]
+        )
         return try Router(welcome: welcome, settings: settings, control: start.takeControl())
     }
 }
