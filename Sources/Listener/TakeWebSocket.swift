@@ -113,12 +113,12 @@ extension Listener {
             return false
         }
         let raw = arena.raw(0, rawLength)
-        guard let header = try FrameHeader.read(raw, at: position, limit: Int(settings.packetSize)) else {
-            return false
-        }
+        // MQTT's packets have their own limit, however many of them a frame carries.
+        let limit = isJSON ? Int(settings.packetSize) : Int.max
+        guard let header = try FrameHeader.read(raw, at: position, limit: limit) else { return false }
         let start = position + header.headerLength
         if header.opcode.isControl, start + header.payloadLength > rawLength { return false }
-        let action = try machine.received(header, limit: isJSON ? Int(settings.packetSize) : Int.max)
+        let action = try machine.received(header, limit: limit)
         if case .data(let text, let final) = action {
             guard text == isJSON else {
                 throw WebSocketError(.unsupportedData, "text and binary are not this protocol's", "§7.4.1")

@@ -8,7 +8,7 @@ extension Router {
     /// A client asks for a session. Sessions are clean: they end with their connection, and CONNACK says so.
     mutating func connect(_ link: Int, _ frame: ConnectFrame) throws(FrameError) {
         guard session(link, frame.slot, frame.generation) == nil else { throw FrameError("a second Connect of a slot") }
-        guard frame.slot < SlotEntry.slotLimit else { throw FrameError("a slot beyond every limit") }
+        guard frame.slot < Self.slotLimit else { throw FrameError("a slot beyond every limit") }
         var identifier = frame.clientIdentifier
         if identifier.isEmpty {
             identifier = assignedIdentifier()
@@ -27,6 +27,9 @@ extension Router {
         open(link, frame, identifier)
         answer(link, frame, identifier, .success)
     }
+
+    /// Slots that a listener may have: the most that `limits.connections` allows.
+    private static var slotLimit: UInt32 { 10_000_000 }
 
     private mutating func answer(_ link: Int, _ frame: ConnectFrame, _ identifier: [UInt8], _ reason: ReasonCode) {
         links[link].append(

@@ -26,7 +26,7 @@ extension Router {
         guard row.identifiers == 0, canTake(number, link, effective) else {
             return deliverSlowly(
                 row, message, topicLength: topicLength, propertiesLength: propertiesLength, qos: effective,
-                retain: isRetained, stored: &stored)
+                retain: isRetained, isOwn: number == publisher, stored: &stored)
         }
         if links[link].delivery < 0 {
             openDelivery(link, message, topicLength: topicLength, propertiesLength: propertiesLength)
@@ -98,7 +98,7 @@ extension Router {
     @inline(never)
     private mutating func deliverSlowly(
         _ row: Recipient, _ message: RawSpan, topicLength: Int, propertiesLength: Int, qos: UInt8, retain: Bool,
-        stored: inout UInt32?
+        isOwn: Bool, stored: inout UInt32?
     ) {
         let number = Int(row.session)
         if stored == nil {
@@ -106,20 +106,25 @@ extension Router {
         }
         guard let stored else { return }
         let entry = QueueEntry(
-            message: stored, qos: qos, retain: retain, identifiers: encodedIdentifiers(row, sessions[number].version))
+            message: stored, qos: qos, retain: retain,
+            identifiers: encodedIdentifiers(row, sessions[number].version, isOwn: isOwn))
         enqueue(number, entry)
         // A frame of its own for this session may not lie within an open one: its turn comes at the flush.
         wait(number)
     }
 
     /// The subscription identifiers of a row as properties.
-    private func encodedIdentifiers(_ row: Recipient, _ version: UInt8) -> [UInt8] {
+    ///
+    /// - Parameter isOwn: the message is the session's own, and comes by those subscriptions only that are not No Local.
+    private func encodedIdentifiers(_ row: Recipient, _ version: UInt8, isOwn: Bool) -> [UInt8] {
         guard row.identifiers != 0, version == ProtocolVersion.v5.rawValue else { return [] }
         var bytes: [UInt8] = []
         var cursor = row.identifiers
         while let identifier = tree.identifier(after: &cursor) {
+            let isNoLocal = identifier >> 31 == 1
+            if isOwn, isNoLocal { continue }
             bytes.append(0x0B)
-            VariableByteInteger.append(Int(identifier), to: &bytes)
+            VariableByteInteger.append(Int(identifier & 0x0FFF_FFFF), to: &bytes)
         }
         return bytes
     }

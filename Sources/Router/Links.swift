@@ -44,7 +44,11 @@ extension Router {
             links[link].isTouched = false
             return
         }
-        drainWaiting(link)
+        // What waits in queues goes into batches of its own: acknowledgements would make them longer than any may be.
+        if !links[link].waiting.isEmpty {
+            links[link].closeBatch()
+            drainWaiting(link)
+        }
         links[link].closeBatch()
         let count = links[link].outputEnd - links[link].outputStart
         var isComplete = true

@@ -7,6 +7,8 @@ extension Router {
     /// Puts an entry at the end of a session's queue, within its limits.
     mutating func enqueue(_ number: Int, _ entry: QueueEntry) {
         let size = queues.messages[Int(entry.message)].bytes.count
+        // One that is larger than the whole queue may be makes no room by dropping the others.
+        if size > Int(settings.queueBytes), settings.queuePolicy == .dropOldest { return count(.messagesDropped) }
         while sessions[number].queue.count >= Int(settings.queueMessages)
             || sessions[number].queue.bytes + size > Int(settings.queueBytes)
         {
@@ -17,8 +19,6 @@ extension Router {
                 if !condemned.contains(number) { condemned.append(number) }
                 return
             case .dropOldest:
-                // One that is larger than the whole queue may be.
-                if sessions[number].queue.isEmpty { return }
                 queues.removeFirst(from: &sessions[number].queue)
             }
         }
@@ -44,6 +44,9 @@ extension Router {
             guard sessions[number].link == Int32(link) else { continue }
             sessions[number].flags.remove(.waiting)
             drain(number, link)
+            if links[link].batch >= 0, links[link].outputEnd - links[link].batch > ListenerLink.batchLength {
+                links[link].closeBatch()
+            }
             // Only a full link keeps it waiting; its window or its connection wake it up by themselves.
             if !sessions[number].queue.isEmpty, !isBlocked(number) { wait(number) }
         }

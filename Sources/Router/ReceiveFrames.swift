@@ -50,6 +50,9 @@ extension Router {
                 }
                 break
             }
+            guard links[link].saidHello || header.type == .hello else {
+                throw FrameError("a channel that does not begin with Hello")
+            }
             links[link].handled &+= UInt64(truncatingIfNeeded: header.length)
             switch header.type {
             case .publish: try handlePublish(link, bytes, position, header)

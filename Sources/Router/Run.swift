@@ -10,7 +10,9 @@ extension Router {
         while !isStopped {
             let count: Int
             do {
-                count = try poller.wait(milliseconds: replays.patience)
+                // A link that was left touched has more to send that nobody will wake us for.
+                let goesOn = links.contains { $0.isOpen && $0.isTouched }
+                count = try poller.wait(milliseconds: goesOn ? 0 : replays.patience)
             } catch {
                 fatalError("\(error)")
             }

@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test func valuesOutsideOfTheirEnumerationAreRefused() {
-        var welcome = Welcome(role: .router, worker: 1, generation: 1, name: "", logLevel: 0).encoded()
+        var welcome = Welcome(role: .router, worker: 1, generation: 1, name: "").encoded()
         welcome[8] = 99
         #expect(throws: FrameError("unknown role")) { try Welcome(decoding: welcome) }
         var settings = RouterSettings().encoded()

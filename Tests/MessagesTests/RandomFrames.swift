@@ -46,13 +46,14 @@ extension Welcome: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         Self(
             role: Role.allCases.randomElement(using: &r)!, worker: r.integer(), generation: r.integer(),
-            name: r.text(), logLevel: r.integer())
+            name: r.text())
     }
 }
 
 extension ListenerSettings: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         var settings = Self()
+        settings.logLevel = r.integer()
         settings.transport = r.bool() ? .mqtt : .webSocket
         settings.anonymous = [.refused, .loopback, .allowed].randomElement(using: &r)!
         settings.boundToLoopback = r.bool()
@@ -78,6 +79,7 @@ extension ListenerSettings: RandomFrame {
 extension RouterSettings: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         var settings = Self()
+        settings.logLevel = r.integer()
         settings.sessions = r.integer()
         settings.subscriptions = r.integer()
         settings.inFlight = r.integer()

@@ -129,6 +129,23 @@ import Testing
         #expect(waiting == 0)
     }
 
+    @Test func aMessageLargerThanTheQueueDropsNoOther() throws {
+        var settings = RouterSettings()
+        settings.queueBytes = 16
+        settings.packetSize = 1024
+        var bench = try RouterBench(settings)
+        bench.connect(0, 0, "publisher")
+        bench.connect(1, 1, "slow")
+        bench.subscribe(1, 1, "t", qos: 0)
+        _ = bench.hear(1)
+        bench.say(1, CongestionFrame(slot: 1, generation: 1, congested: true).encoded())
+        for payload in ["1", String(repeating: "x", count: 16), "2"] { bench.publish(0, 0, "t", payload) }
+        _ = bench.hear(1)
+        bench.say(1, CongestionFrame(slot: 1, generation: 1, congested: false).encoded())
+        let later = try deliveries(bench.hear(1)).map(\.payload)
+        #expect(later == ["1", "2"])
+    }
+
     @Test func noMoreIsInFlightThanTheClientTakes() throws {
         var bench = try RouterBench()
         bench.connect(0, 0, "publisher")

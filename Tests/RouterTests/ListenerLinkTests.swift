@@ -9,7 +9,7 @@ import Testing
 @Suite struct ListenerLinkTests {
     @Test func batchesHoldWhatWasAppended() throws {
         let seed: UInt64 = 31
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var link = try ListenerLink(packetSize: 1024)
         var sent: [UInt8] = []
         var frames: [[UInt8]] = []

@@ -10,7 +10,7 @@ import Testing
     @Test(arguments: [1, 20, 3000, 65_535])
     func randomHistoriesAgreeWithADictionary(_ limit: Int) {
         let seed: UInt64 = 11
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var window = PacketWindow()
         var model: [UInt16: PacketWindow.Stage] = [:]
         var known: [UInt16] = []

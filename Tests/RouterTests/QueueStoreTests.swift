@@ -7,7 +7,7 @@ import Testing
 @Suite struct QueueStoreTests {
     @Test func randomHistoriesAgreeWithArrays() {
         let seed: UInt64 = 21
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var store = QueueStore()
         var queues = [MessageQueue](repeating: MessageQueue(), count: 8)
         var model = [[(bytes: [UInt8], qos: UInt8)]](repeating: [], count: queues.count)

@@ -17,7 +17,7 @@ struct RouterBench: ~Copyable {
     init(_ settings: RouterSettings = RouterSettings()) throws {
         let ends = try ControlChannel.pair()
         var router = try Router(
-            welcome: Welcome(role: .router, worker: 1, generation: 1, name: "router", logLevel: 6), settings: settings,
+            welcome: Welcome(role: .router, worker: 1, generation: 1, name: "router"), settings: settings,
             control: ControlChannel(descriptor: ends.worker))
         let listeners = try Listeners(2)
         for link in 0..<2 {

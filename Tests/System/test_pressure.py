@@ -192,3 +192,17 @@ def test_a_websocket_client_that_stops_reading(broker, wire, json_client):
             publisher.send(w.publish(f"{topic}/live", str(number)))
             live.expect(f"{topic}/live", str(number))
     assert broker.memory_mb() - before < MEMORY_MB
+
+
+def test_a_queue_drains_on_a_quiet_broker(broker, wire):
+    """What has waited for a slow reader reaches it at once when it reads again, although nobody else says a word."""
+    topic, reader, publisher = unique("quiet"), wire(receive_buffer=4096), wire()
+    reader.subscribe(topic)
+    # Far more than the buffers on the way hold, so that the newest lie in the router's queue.
+    for _ in range(60):
+        publisher.send(*[w.publish(topic, "x" * 100) for _ in range(1000)])
+    publisher.send(w.publish(topic, "last", 1, 1))
+    publisher.expect(w.PUBACK, 20)
+    start = time.monotonic()
+    while reader.expect(w.PUBLISH, 5).publish()[2] != b"last":
+        assert time.monotonic() - start < 30

@@ -52,18 +52,6 @@ private func topics(_ retained: inout RetainedSet, _ filter: String, steps: Int 
     }
 }
 
-/// Whether a filter matches a topic, straight from section 4.7.
-private func matches(_ filter: String, _ topic: String) -> Bool {
-    let wanted = filter.split(separator: "/", omittingEmptySubsequences: false)
-    let levels = topic.split(separator: "/", omittingEmptySubsequences: false)
-    if topic.hasPrefix("$"), filter.hasPrefix("+") || filter.hasPrefix("#") { return false }
-    for (index, level) in wanted.enumerated() {
-        if level == "#" { return true }
-        guard index < levels.count, level == "+" || level == levels[index] else { return false }
-    }
-    return wanted.count == levels.count
-}
-
 @Suite struct RetainedSetTests {
     @Test func keepsReplacesAndClears() throws {
         var retained = RetainedSet()

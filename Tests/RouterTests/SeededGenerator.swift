@@ -1,7 +1,7 @@
 // Random numbers that a seed repeats.
 
 /// SplitMix64: the same numbers for the same seed on every machine.
-struct SplitMix64: RandomNumberGenerator {
+struct SeededGenerator: RandomNumberGenerator {
     var state: UInt64
 
     init(seed: UInt64) { state = seed }
