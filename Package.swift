@@ -67,7 +67,6 @@ let package = Package(
         module("EventLoop", ["CLinux"]),
         module("Channel", ["CLinux", "EventLoop", "Messages"]),
         module("Arena", ["CArena", "CLinux", "Messages"]),
-        module("Metrics"),
         module("Systemd", ["CSystemd"]),
         module("Journal", ["CSystemd", "Systemd", logging]),
         module("Configuration", [toml]),

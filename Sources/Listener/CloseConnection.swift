@@ -53,7 +53,9 @@ extension Listener {
     private mutating func appendFarewell(_ slot: Int, _ state: ConnectionState, _ reason: ReasonCode) {
         if transport(slot) == .mqtt || transport(slot) == .webSocketMQTT {
             if state == .connected, arena[slot].version == ProtocolVersion.v5.rawValue {
-                appendPacket(slot, [0xE0, 0x02, reason.rawValue, 0x00])
+                // Some codes are for CONNACK only; what they have in common is that the client may come again.
+                let code = reason.isAllowed(in: .disconnect, from: .server) ? reason : .serverBusy
+                appendPacket(slot, [0xE0, 0x02, code.rawValue, 0x00])
             } else if state == .awaitingConnect || state == .connecting, arena[slot].version != 0 {
                 appendConnackRefusal(slot, reason)
             }

@@ -144,7 +144,7 @@ extension Listener {
         return 1
     }
 
-    /// Answers a request that the router has no part in; still in order with those that it has.
+    /// Answers a request that the router has no part in; it may overtake the answers of earlier ones.
     private mutating func answerAtOnce(_ slot: Int, _ id: Range<Int>) {
         appendMessage(slot, .text, JSONReply.ack(id: json.scratch[id].span))
     }

@@ -43,8 +43,9 @@ extension Router {
         var codes: [UInt8] = []
         var replayed: [(filter: [UInt8], qos: UInt8)] = []
         for item in frame.items {
-            // Shared subscriptions are not offered, as CONNACK says [MQTT-3.2.2-23 is about others' own].
-            if item.filter.starts(with: "$share/".utf8), sessions[number].version == ProtocolVersion.v5.rawValue {
+            // Shared subscriptions are not offered, as CONNACK says (MQTT 5 §3.2.2.3.13); taken for an ordinary filter
+            // one would be granted, and never match.
+            if item.filter.starts(with: "$share/".utf8) {
                 codes.append(ReasonCode.sharedSubscriptionsNotSupported.rawValue)
                 count(.subscriptionsRefused)
                 continue
@@ -71,7 +72,8 @@ extension Router {
             }
         }
         // MQTT before 5 knows one code for failure [MQTT-3.9.3-2 of 3.1.1].
-        if sessions[number].version != ProtocolVersion.v5.rawValue { codes = codes.map { $0 >= 0x80 ? 0x80 : $0 } }
+        let knowsReasons = sessions[number].isJSON || sessions[number].version == ProtocolVersion.v5.rawValue
+        if !knowsReasons { codes = codes.map { $0 >= 0x80 ? 0x80 : $0 } }
         links[link].append(
             SubackFrame(
                 slot: frame.slot, generation: frame.generation, packetIdentifier: frame.packetIdentifier,

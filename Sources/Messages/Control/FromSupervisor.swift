@@ -164,7 +164,7 @@ package struct PeerGone: Frame, Equatable {
     package init(from reader: inout FrameReader) throws(FrameError) { worker = try reader.integer() }
 }
 
-/// A question of the operator's, passed on to the router, which answers with one or more `Answer` of the same number.
+/// A question of the operator's, passed on to the router, which answers with one `Answer` of the same number.
 package struct Query: Frame, Equatable {
     package static let type = FrameType.query
     package enum Kind: UInt8, Sendable {

@@ -70,7 +70,7 @@ package struct RefusalFrame: Frame, Equatable {
     package static let type = FrameType.refusal
     package var slot: UInt32
     package var generation: UInt32
-    /// The answer's packet type: 4 PUBACK, 5 PUBREC, 7 PUBCOMP.
+    /// The answer's packet type: 4 PUBACK, 5 PUBREC, 6 PUBREL, 7 PUBCOMP.
     package var kind: UInt8
     package var packetIdentifier: UInt16
     package var reasonCode: UInt8
