@@ -4,6 +4,7 @@
 package import CArena
 import CLinux
 import Glibc
+import Messages
 
 /// The sizes that the configuration asks of an arena, in bytes and slots.
 package struct ArenaLayout: Equatable, Sendable {
@@ -20,14 +21,10 @@ package struct ArenaLayout: Equatable, Sendable {
         self.largestPacket = largestPacket
     }
 
-    /// Bytes read from a socket at once.
-    static let receiveSize: UInt64 = 256 << 10
     /// PUBLISH bytes that the router may leave unacknowledged before publishers are held back.
     package static let publishWindow: UInt64 = 1 << 20
     /// What acknowledgements may take beyond that.
     package static let acknowledgementReserve: UInt64 = 1 << 20
-    /// Bytes that the router sends a listener ahead of its `Consumed`.
-    package static let deliveryWindow: UInt64 = 4 << 20
 
     /// The filled-in header: every region starts at a page.
     package var header: apus_arena_header {
@@ -45,7 +42,7 @@ package struct ArenaLayout: Equatable, Sendable {
         header.slots = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot>.stride))
         header.preimages = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot_hot>.stride))
         // Small leftovers are put before what is read, large packets are read into buffers of their own.
-        header.raw_bytes = Self.receiveSize + 64 << 10
+        header.raw_bytes = UInt64(Arena.receiveSize + Arena.smallLeftover)
         header.raw = region(header.raw_bytes)
         header.plain_bytes = header.raw_bytes
         header.plain = region(header.plain_bytes)
@@ -53,7 +50,7 @@ package struct ArenaLayout: Equatable, Sendable {
         // addition say its CONNECT's end.
         header.queue_bytes = 2 * (Self.publishWindow + Self.acknowledgementReserve + frame + 64 * UInt64(slots))
         header.queue = region(header.queue_bytes)
-        header.batch_bytes = 2 * (Self.deliveryWindow + frame)
+        header.batch_bytes = 2 * (deliveryWindow + frame)
         header.batch = region(header.batch_bytes)
         header.buffers_bytes = buffers
         header.buffers = region(buffers)

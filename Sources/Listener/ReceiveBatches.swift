@@ -6,7 +6,7 @@ import Messages
 
 extension Listener {
     /// Bytes after which the router is told that they were consumed.
-    private static var reportEvery: Int { Int(ArenaLayout.deliveryWindow) / 8 }
+    private static var reportEvery: Int { Int(deliveryWindow) / 8 }
 
     mutating func receiveBatches() {
         guard router >= 0 else { return }

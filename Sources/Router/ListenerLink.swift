@@ -42,8 +42,10 @@ struct ListenerLink {
     /// Sessions with a queue that wait for room.
     var waiting: [UInt32] = []
 
-    /// Bytes that may be on their way to a listener: as the arena's layout has it.
-    static let window: UInt64 = 4 << 20
+    /// Bytes that may be on their way to a listener.
+    static var window: UInt64 {
+        @inline(__always) get { deliveryWindow }
+    }
     /// A batch that has become as long as this is closed as soon as an input frame is handled.
     static let batchLength = 64 << 10
     static let receiveSize = 1 << 20

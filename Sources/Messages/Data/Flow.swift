@@ -1,5 +1,9 @@
 // Frames that keep a channel in balance.
 
+/// Bytes that the router sends a listener ahead of its `Consumed`. Both sides build on it: the router holds back beyond
+/// it, and the listener's arena has room for that much.
+@inlinable package var deliveryWindow: UInt64 { 4 << 20 }
+
 /// Heads the router's output of one turn.
 ///
 /// Layout behind the header: u32 bytes of the frames that follow, u32 0, u64 the offset in the listener's stream up to
