@@ -15,7 +15,7 @@ package struct Arena: ~Copyable {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let header: UnsafeMutablePointer<apus_arena_header>
     @usableFromInline let slots: UnsafeMutablePointer<apus_slot>
-    @usableFromInline let preimages: UnsafeMutablePointer<apus_slot_hot>
+    @usableFromInline let preimages: UnsafeMutablePointer<apus_preimage>
     /// Where the buffers' region begins, and its bytes.
     @usableFromInline let buffers: UnsafeMutableRawPointer
     @usableFromInline let bufferBytes: Int
@@ -46,7 +46,7 @@ package struct Arena: ~Copyable {
         unsafe self.base = base
         unsafe self.header = header
         unsafe slots = (base + Int(header.pointee.slots)).assumingMemoryBound(to: apus_slot.self)
-        unsafe preimages = (base + Int(header.pointee.preimages)).assumingMemoryBound(to: apus_slot_hot.self)
+        unsafe preimages = (base + Int(header.pointee.preimages)).assumingMemoryBound(to: apus_preimage.self)
         unsafe buffers = base + Int(header.pointee.buffers)
         bufferBytes = unsafe Int(header.pointee.buffers_bytes)
         slotCount = unsafe Int(header.pointee.slot_count)

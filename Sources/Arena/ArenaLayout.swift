@@ -40,7 +40,7 @@ package struct ArenaLayout: Equatable, Sendable {
         header.version = APUS_ARENA_VERSION
         header.slot_count = slots
         header.slots = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot>.stride))
-        header.preimages = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot_hot>.stride))
+        header.preimages = region(UInt64(slots) * UInt64(MemoryLayout<apus_preimage>.stride))
         // Small leftovers are put before what is read, large packets are read into buffers of their own.
         header.raw_bytes = UInt64(Arena.receiveSize + Arena.smallLeftover)
         header.raw = region(header.raw_bytes)

@@ -30,6 +30,7 @@ extension Arena {
     @inlinable
     package mutating func beginBatch() {
         head.batch_epoch &+= 1
+        head.batch_touched = 0
         apus_barrier()
         head.batch_phase = UInt32(APUS_BATCH_APPLYING)
         apus_barrier()
@@ -40,7 +41,11 @@ extension Arena {
     package mutating func touch(_ slot: Int) {
         let epoch = head.batch_epoch
         if self[slot].epoch != epoch {
-            unsafe preimages[slot] = self[slot]
+            let place = Int(truncatingIfNeeded: head.batch_touched)
+            precondition(place < slotCount)
+            unsafe preimages[place] = apus_preimage(slot: UInt64(truncatingIfNeeded: slot), hot: self[slot])
+            apus_barrier()
+            head.batch_touched &+= 1
             apus_barrier()
             self[slot].epoch = epoch
         }

@@ -45,14 +45,18 @@ import Testing
         arena[2].sent = 20
         arena.touch(2)
         #expect(arena[2].epoch == epoch)
-        #expect(unsafe arena.preimages[2].sent == 10)
-        #expect(unsafe arena.preimages[2].epoch != epoch)
+        arena.touch(5)
+        #expect(arena.head.batch_touched == 2)
+        #expect(unsafe arena.preimages[0].slot == 2)
+        #expect(unsafe arena.preimages[0].hot.sent == 10)
+        #expect(unsafe arena.preimages[0].hot.epoch != epoch)
+        #expect(unsafe arena.preimages[1].slot == 5)
         #expect(arena[3].epoch != epoch)
         arena.endBatch(5)
         #expect(arena.head.batch_phase == UInt32(APUS_BATCH_NONE))
         arena.beginBatch()
         arena.touch(2)
-        #expect(unsafe arena.preimages[2].sent == 20)
+        #expect(unsafe arena.preimages[0].hot.sent == 20)
         arena.endBatch(0)
     }
 
@@ -61,7 +65,7 @@ import Testing
             let header = ArenaLayout(slots: UInt32(slots), buffers: UInt64(buffers), largestPacket: UInt32(packet))
                 .header
             let regions = [
-                (header.slots, UInt64(slots) * 192), (header.preimages, UInt64(slots) * 64),
+                (header.slots, UInt64(slots) * 192), (header.preimages, UInt64(slots) * 72),
                 (header.raw, header.raw_bytes), (header.plain, header.plain_bytes),
                 (header.queue, header.queue_bytes), (header.batch, header.batch_bytes),
                 (header.buffers, header.buffers_bytes),

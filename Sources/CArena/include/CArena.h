@@ -6,8 +6,8 @@
 //
 // Exactness (a process may die between any two stores): a *step* handles the input of one connection. It saves the
 // slot's 64 hot bytes, marks the step, makes the system call, changes the state, stores the new totals, clears the
-// mark. A *batch* applies the router's output to many slots: the hot bytes of each are saved at first touch, and the
-// batch's epoch tells which saved ones belong to it. Only committed bytes are ever sent.
+// mark. A *batch* applies the router's output to many slots: the hot bytes of each are saved at first touch, one behind
+// the other, and the batch's epoch tells which slots it has touched. Only committed bytes are ever sent.
 #pragma once
 
 #include <stdint.h>
@@ -69,6 +69,12 @@ typedef struct {
     apus_slot_cold cold;
 } apus_slot;
 
+// A slot as it was before the batch under way changed it.
+typedef struct {
+    uint64_t slot;
+    apus_slot_hot hot;
+} apus_preimage;
+
 // What a step is doing.
 enum { APUS_STEP_NONE = 0, APUS_STEP_INPUT = 1 };
 // What a batch is doing.
@@ -95,6 +101,7 @@ typedef struct {
     uint64_t batch_received;
     uint32_t batch_epoch;
     uint32_t batch_phase;
+    uint64_t batch_touched; // pre-images of the batch under way
 
     // The step under way.
     uint32_t step_kind;
