@@ -56,7 +56,8 @@ extension Router {
         links[link].delivery = links[link].outputEnd &- length
         links[link].recipients = 0
         links[link].isTouched = true
-        openDeliveries.append(link)
+        links[link].nextOpenDelivery = openDelivery
+        openDelivery = link
     }
 
     @inline(__always)
@@ -80,18 +81,16 @@ extension Router {
     /// Completes the Deliver frames of a message.
     @inline(__always)
     mutating func closeDeliveries() {
-        var index = 0
-        while index < openDeliveries.count {
-            let link = openDeliveries[index]
-            index &+= 1
+        while openDelivery >= 0 {
+            let link = openDelivery
             let start = links[link].delivery
             let length = links[link].outputEnd &- start
             var head = links[link].output.mutableSpan(start, 16)
             head.store(FrameHead.word(length: length, type: .deliver), at: 0)
             head.store(UInt32(truncatingIfNeeded: links[link].recipients), at: 8)
             links[link].delivery = -1
+            openDelivery = links[link].nextOpenDelivery
         }
-        openDeliveries.removeAll(keepingCapacity: true)
     }
 
     /// With subscription identifiers, which only this session's copy carries; or into the queue.

@@ -34,6 +34,8 @@ struct ListenerLink {
     /// Where the open Deliver frame lies, and its recipients so far; -1: none is open.
     var delivery = -1
     var recipients = 0
+    /// The next link with an open Deliver frame; -1: none.
+    var nextOpenDelivery = -1
     /// Acknowledgements that the batch will end with.
     var acknowledgements: [UInt64] = []
 

@@ -28,8 +28,8 @@ package struct Router: ~Copyable {
     var queues = QueueStore()
     /// Retained messages that new subscriptions still have to get.
     var replays = RetainedReplays()
-    /// Links on which the message being routed has an open Deliver frame.
-    var openDeliveries: [Int] = []
+    /// The first of the links on which the message being routed has an open Deliver frame, each naming the next; -1: none.
+    var openDelivery = -1
     /// Sessions that the message being routed was one too many for.
     var condemned: [Int] = []
 
