@@ -1,19 +1,42 @@
-// The subscriptions, each in two doubly linked lists: those of its node and those of its session.
+// The subscriptions, each in two doubly linked lists: those of its node and those of its session. Of a shared one the
+// group is in the list of the node, and the members are in those of their sessions.
 //
 // Called by TopicTree only. Everything lies in two arrays and is named by index. Fatal: an index out of range.
 
-/// What one session asked for at one node.
+/// What one session asked for at one node, or a group's entry there.
 struct Subscription {
+    /// Who it stands for.
+    enum Kind: UInt8 {
+        /// A session; in both lists.
+        case session
+        /// A group, `session` being its number; in the list of the node only, and not counted.
+        case group
+        /// A session as a member of a group; in the list of the session only.
+        case member
+    }
+
     var node: UInt32
     var session: UInt32
     /// As in the SUBSCRIBE packet: QoS in bits 0–1, No Local bit 2, Retain As Published bit 3, retain handling bits 4–5.
     var options: UInt8
+    var kind = Kind.session
     /// 1 to 268,435,455, or 0 for none.
     var identifier: UInt32
     var nextOfNode = none
     var previousOfNode = none
     var nextOfSession = none
     var previousOfSession = none
+
+    /// The number of a member's group.
+    var group: UInt32 {
+        get { nextOfNode }
+        set { nextOfNode = newValue }
+    }
+    /// A member's index in its group.
+    var index: UInt32 {
+        get { previousOfNode }
+        set { previousOfNode = newValue }
+    }
 }
 
 /// What the tree keeps of a session.
@@ -36,27 +59,23 @@ struct Subscriptions: ~Copyable {
     @inline(__always)
     subscript(subscription: UInt32) -> Subscription { pool[Int(subscription)] }
 
-    /// The subscription of `session` in the list of a node that begins with `head`, or `none`. Walks the node's list
-    /// and the session's side by side, so that the cost is that of the shorter one.
+    /// The subscription of `session` itself in the list of a node that begins with `head`, or `none`. Walks the node's
+    /// list and the session's side by side, so that the cost is that of the shorter one.
     func find(node: UInt32, head: UInt32, session: UInt32) -> UInt32 {
         guard Int(session) < sessions.count else { return none }
         var (ofNode, ofSession) = (head, sessions[Int(session)].first)
         while ofNode != none, ofSession != none {
-            if pool[Int(ofNode)].session == session { return ofNode }
-            if pool[Int(ofSession)].node == node { return ofSession }
-            ofNode = pool[Int(ofNode)].nextOfNode
-            ofSession = pool[Int(ofSession)].nextOfSession
+            let (one, other) = (pool[Int(ofNode)], pool[Int(ofSession)])
+            if one.session == session, one.kind == .session { return ofNode }
+            if other.node == node, other.kind == .session { return ofSession }
+            ofNode = one.nextOfNode
+            ofSession = other.nextOfSession
         }
         return none
     }
 
-    /// Puts `subscription` first in the list of its session and in that of its node, which so far began with `head`.
+    /// Puts `subscription` first in the lists that its kind is in; that of its node so far began with `head`.
     mutating func insert(_ subscription: Subscription, head: UInt32) -> UInt32 {
-        let session = Int(subscription.session)
-        while sessions.count <= session { sessions.append(SubscribedSession()) }
-        var subscription = subscription
-        subscription.nextOfNode = head
-        subscription.nextOfSession = sessions[session].first
         let number: UInt32
         if free != none {
             number = free
@@ -66,12 +85,22 @@ struct Subscriptions: ~Copyable {
             number = UInt32(pool.count)
             pool.append(subscription)
         }
-        if head != none { pool[Int(head)].previousOfNode = number }
-        if subscription.nextOfSession != none { pool[Int(subscription.nextOfSession)].previousOfSession = number }
+        if subscription.kind != .member {
+            pool[Int(number)].nextOfNode = head
+            if head != none { pool[Int(head)].previousOfNode = number }
+        }
+        if subscription.kind != .group { insertIntoSession(number, Int(subscription.session)) }
+        return number
+    }
+
+    private mutating func insertIntoSession(_ number: UInt32, _ session: Int) {
+        while sessions.count <= session { sessions.append(SubscribedSession()) }
+        let head = sessions[session].first
+        pool[Int(number)].nextOfSession = head
+        if head != none { pool[Int(head)].previousOfSession = number }
         sessions[session].first = number
         sessions[session].count += 1
         count += 1
-        return number
     }
 
     mutating func replace(_ number: UInt32, options: UInt8, identifier: UInt32) {
@@ -79,11 +108,22 @@ struct Subscriptions: ~Copyable {
         pool[Int(number)].identifier = identifier
     }
 
-    /// Takes `number` out of both lists. Where it was its node's first, the caller gives the node the next.
+    /// Notes a member's new index in its group.
+    mutating func setIndex(_ index: UInt32, of number: UInt32) { pool[Int(number)].index = index }
+
+    /// Takes `number` out of its lists. Where it was its node's first, the caller gives the node the next.
     mutating func remove(_ number: UInt32) {
         let gone = pool[Int(number)]
-        if gone.nextOfNode != none { pool[Int(gone.nextOfNode)].previousOfNode = gone.previousOfNode }
-        if gone.previousOfNode != none { pool[Int(gone.previousOfNode)].nextOfNode = gone.nextOfNode }
+        if gone.kind != .member {
+            if gone.nextOfNode != none { pool[Int(gone.nextOfNode)].previousOfNode = gone.previousOfNode }
+            if gone.previousOfNode != none { pool[Int(gone.previousOfNode)].nextOfNode = gone.nextOfNode }
+        }
+        if gone.kind != .group { removeFromSession(gone) }
+        pool[Int(number)].nextOfNode = free
+        free = number
+    }
+
+    private mutating func removeFromSession(_ gone: Subscription) {
         if gone.nextOfSession != none { pool[Int(gone.nextOfSession)].previousOfSession = gone.previousOfSession }
         if gone.previousOfSession != none {
             pool[Int(gone.previousOfSession)].nextOfSession = gone.nextOfSession
@@ -91,8 +131,6 @@ struct Subscriptions: ~Copyable {
             sessions[Int(gone.session)].first = gone.nextOfSession
         }
         sessions[Int(gone.session)].count -= 1
-        pool[Int(number)].nextOfNode = free
-        free = number
         count -= 1
     }
 }

@@ -4,8 +4,8 @@
 // walk over the tree, level by level, over all nodes at once that match so far. Nothing here is fatal.
 
 extension TopicTree {
-    /// The receivers of a message to `topic`, one row a session, valid until the next call that changes the tree or
-    /// matches.
+    /// The receivers of a message to `topic`, one row for each session and each group, valid until the next call that
+    /// changes the tree or matches.
     @inline(__always)
     mutating func match(_ topic: Span<UInt8>) -> MatchRange {
         let hash = nodes.hasher.hash(topic)
@@ -77,6 +77,11 @@ extension TopicTree {
         while number != none {
             let subscription = subscriptions[number]
             number = subscription.nextOfNode
+            if subscription.kind == .group {
+                cache.rows.append(
+                    Recipient(session: subscription.session, options: Recipient.group, identifiers: 0))
+                continue
+            }
             let session = Int(subscription.session)
             let qos = subscription.options & 0b11
             let isNoLocal = subscription.options & 0b100 != 0

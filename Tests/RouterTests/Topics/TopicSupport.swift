@@ -33,6 +33,15 @@ struct TopicGenerator: RandomNumberGenerator {
         if Int.random(in: 0..<4, using: &self) == 0 { levels[levels.count - 1] = "#" }
         return levels.joined(separator: "/")
     }
+
+    /// A filter, shared or not.
+    mutating func anyFilter() -> String {
+        let shares = [nil, "g", "h", "a share name that is long"] as [String?]
+        let filter = filter()
+        // Empty, it could not be told from none.
+        guard let share = shares.randomElement(using: &self)!, !filter.isEmpty else { return filter }
+        return "$share/\(share)/\(filter)"
+    }
 }
 
 /// Section 4.7 of the specification, in the plainest words.

@@ -4,72 +4,6 @@ import Testing
 
 @testable import Router
 
-/// A row with its identifiers spelled out.
-private struct Row: Equatable, Comparable, CustomStringConvertible {
-    var session: UInt32
-    var options: UInt8
-    var identifiers: [UInt32]
-
-    static func < (left: Row, right: Row) -> Bool { left.session < right.session }
-    var description: String { "\(session):\(options)\(identifiers)" }
-}
-
-private func rows(_ tree: inout TopicTree, _ topic: String) -> [Row] {
-    let bytes = Array(topic.utf8)
-    var rows: [Row] = []
-    for index in tree.match(bytes.span).indices {
-        let recipient = tree[index]
-        var identifiers: [UInt32] = []
-        var cursor = recipient.identifiers
-        while let identifier = tree.identifier(after: &cursor) { identifiers.append(identifier) }
-        rows.append(Row(session: recipient.session, options: recipient.options, identifiers: identifiers.sorted()))
-    }
-    return rows.sorted()
-}
-
-@discardableResult
-private func subscribe(
-    _ tree: inout TopicTree, _ filter: String, _ session: UInt32, _ options: UInt8 = 0, _ identifier: UInt32 = 0
-) throws(SubscriptionRefused) -> Bool {
-    let bytes = Array(filter.utf8)
-    return try tree.subscribe(bytes.span, session: session, options: options, identifier: identifier)
-}
-
-@discardableResult
-private func unsubscribe(_ tree: inout TopicTree, _ filter: String, _ session: UInt32) -> Bool {
-    let bytes = Array(filter.utf8)
-    return tree.unsubscribe(bytes.span, session: session)
-}
-
-/// The subscriptions as the model keeps them.
-private struct Model {
-    struct Entry: Equatable {
-        var filter: String
-        var session: UInt32
-        var options: UInt8
-        var identifier: UInt32
-    }
-    var entries: [Entry] = []
-
-    func index(_ filter: String, _ session: UInt32) -> Int? {
-        entries.firstIndex { $0.filter == filter && $0.session == session }
-    }
-
-    func rows(_ topic: String) -> [Row] {
-        var rows: [UInt32: Row] = [:]
-        for (session, found) in Dictionary(grouping: entries.filter { matches($0.filter, topic) }, by: \.session) {
-            let others = found.filter { $0.options & 4 == 0 }
-            var options = found.map { $0.options & 3 }.max()! | found.reduce(0) { $0 | $1.options & 8 }
-            options |= others.isEmpty ? 4 : others.map { $0.options & 3 }.max()! << 4
-            let identifiers = found.filter { $0.identifier != 0 }.map {
-                $0.identifier | (found.count > 1 && $0.options & 4 != 0 ? 1 << 31 : 0)
-            }
-            rows[session] = Row(session: session, options: options, identifiers: identifiers.sorted())
-        }
-        return rows.values.sorted()
-    }
-}
-
 @Suite struct TopicTreeTests {
     @Test(arguments: matchingRules)
     func rules(rule: (filter: String, topic: String, matches: Bool)) throws {
@@ -150,7 +84,7 @@ private struct Model {
     func history(seed: UInt64) throws {
         var random = TopicGenerator(seed: seed)
         var tree = TopicTree(limits: .init(cache: .init(topics: 512, bytes: 4096, rows: 300, topicLength: 60)))
-        var model = Model()
+        var model = TopicModel()
         for step in 0..<3000 {
             let session = UInt32.random(in: 0..<12, using: &random)
             switch Int.random(in: 0..<20, using: &random) {
@@ -159,19 +93,13 @@ private struct Model {
                 let options = UInt8.random(in: 0..<3, using: &random) | UInt8.random(in: 0..<4, using: &random) << 2
                 let identifier = UInt32.random(in: 0..<4, using: &random)
                 let existed = try subscribe(&tree, filter, session, options, identifier)
-                let entry = Model.Entry(filter: filter, session: session, options: options, identifier: identifier)
-                if let index = model.index(filter, session) {
-                    #expect(existed, "seed \(seed), step \(step)")
-                    model.entries[index] = entry
-                } else {
-                    #expect(!existed, "seed \(seed), step \(step)")
-                    model.entries.append(entry)
-                }
+                let entry = TopicModel.Entry(
+                    filter: filter, session: session, options: options, identifier: identifier)
+                #expect(existed == model.put(entry), "seed \(seed), step \(step)")
             case 4..<6:
                 let filter = model.entries.randomElement(using: &random)?.filter ?? "a"
-                let index = model.index(filter, session)
-                #expect(unsubscribe(&tree, filter, session) == (index != nil), "seed \(seed), step \(step)")
-                if let index { model.entries.remove(at: index) }
+                let existed = model.remove(filter, session)
+                #expect(unsubscribe(&tree, filter, session) == existed, "seed \(seed), step \(step)")
             case 6 where step % 5 == 0:
                 tree.removeAll(session: session)
                 model.entries.removeAll { $0.session == session }
