@@ -84,7 +84,7 @@ struct SubscriptionGroups: ~Copyable {
         slots[slot(of: number)] = SubscriptionGroup()
     }
 
-    /// Adds a subscription to a group and returns its index there. Its turn comes before that of anyone's twice.
+    /// Adds a subscription to a group and returns its index there. Its first turn is the last of this round.
     mutating func join(_ number: UInt32, _ subscription: UInt32) -> UInt32 {
         let slot = slot(of: number)
         slots[slot].members.append(subscription)

@@ -25,7 +25,8 @@ struct TopicTree: ~Copyable {
         var cache = MatchCache.Limits()
     }
 
-    let limits: Limits
+    /// May change; what exceeds new limits stays.
+    var limits: Limits
     var nodes: TopicNodes
     var subscriptions = Subscriptions()
     var groups: SubscriptionGroups

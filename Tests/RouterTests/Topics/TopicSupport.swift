@@ -34,10 +34,10 @@ struct TopicGenerator: RandomNumberGenerator {
         return levels.joined(separator: "/")
     }
 
-    /// A filter, shared or not.
-    mutating func anyFilter() -> String {
+    /// A filter, shared or not, sometimes that of `topic` alone.
+    mutating func anyFilter(_ topic: String) -> String {
         let shares = [nil, "g", "h", "a share name that is long"] as [String?]
-        let filter = filter()
+        let filter = Int.random(in: 0..<3, using: &self) == 0 ? topic : filter()
         // Empty, it could not be told from none.
         guard let share = shares.randomElement(using: &self)!, !filter.isEmpty else { return filter }
         return "$share/\(share)/\(filter)"
