@@ -37,7 +37,7 @@ private func spelled(_ tree: borrowing TopicTree, _ group: UInt32) -> String {
         #expect(served.sorted() == expected, comment)
     }
 
-    @Test(arguments: [1, 2, 3, 4] as [UInt64])
+    @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
     func history(seed: UInt64) throws {
         print("shared subscriptions: seed \(seed)")
         var random = TopicGenerator(seed: seed)
