@@ -116,7 +116,7 @@ let package = Package(
         tests("Operator", ["Control", "MQTT", argumentParser]),
         tests("Supervisor", ["Configuration", "EventLoop", "Messages"]),
         tests("Listener", ["Arena", "Messages", "MQTT"]),
-        tests("Router", ["Channel", "EventLoop", "Messages", "MQTT"]),
+        tests("Router", ["Channel", "EventLoop", "Messages", "MQTT", "Store"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -13,6 +13,7 @@ package struct Configuration: Sendable, Equatable {
     /// One for each port. Names are unique, and so are addresses (except those with port 0).
     package var listeners: [Listener]
     package var limits = Limits()
+    package var store = Store()
     package var supervisor = Supervisor()
     package var auth = Auth()
     package var log = Log()
@@ -81,6 +82,7 @@ extension Configuration {
         package var retainedMessages = 1_000_000
         package var retainedBytes = 1 << 30
         package var sessions = 1_000_000
+        package var sessionExpiry = Duration.seconds(30 * 24 * 3600)
         package var topicAliases = 64
         package var keepAliveMax = Duration.seconds(65_535)
         package var connectTimeout = Duration.seconds(10)
@@ -94,6 +96,20 @@ extension Configuration {
         case dropOldest = "drop_oldest"
         case dropNewest = "drop_newest"
         case disconnect
+    }
+
+    /// `[store]`: what outlives the broker, and how safely.
+    package struct Store: Sendable, Equatable {
+        package var durability = Durability.commit
+        /// Bytes; 0: no limit but the disk's.
+        package var maxBytes = 0
+        /// Bytes of the disk that stay free.
+        package var minFree = 64 << 20
+    }
+
+    /// When a message that must not be lost is acknowledged.
+    package enum Durability: String, Sendable, CaseIterable {
+        case commit, periodic, none
     }
 
     /// `[supervisor]`: when a worker counts as hung, and how long starting and stopping may take.

@@ -10,6 +10,7 @@ extension Configuration {
 
     package static let sections: [Section] = [
         Section(name: "", keys: top), Section(name: "limits", keys: limitKeys),
+        Section(name: "store", keys: storeKeys),
         Section(name: "supervisor", keys: supervisorKeys), Section(name: "auth", keys: authKeys),
         Section(name: "log", keys: logKeys),
     ]
@@ -69,7 +70,10 @@ extension Configuration {
         .size(
             "retained_bytes", \.limits.retainedBytes, 0...(1 << 40),
             "Bytes of retained messages in the broker, topics and payloads counted."),
-        .integer("sessions", \.limits.sessions, 1...100_000_000, "Sessions in the broker, connected or not."),
+        .integer("sessions", \.limits.sessions, 1...8_000_000, "Sessions in the broker, connected or not."),
+        .duration(
+            "session_expiry", \.limits.sessionExpiry, 1000...4_294_967_295_000,
+            "The longest that a session waits for its client to come back; clients that ask for more get this."),
         .integer(
             "topic_aliases", \.limits.topicAliases, 0...65_535,
             "Topic aliases that an MQTT 5 client may use; 0 for none."),
@@ -89,6 +93,21 @@ extension Configuration {
         .duration(
             "websocket_ping_interval", \.limits.websocketPingInterval, 1000...3_600_000,
             "How long a WebSocket may be silent before the server pings it."),
+    ]
+
+    private static let storeKeys: [Key<Configuration>] = [
+        .choice(
+            "durability", \.store.durability, reload: false,
+            "When a message for a session that outlives its connection, or a retained one, is acknowledged: once it is "
+                + "on disk (`commit`), or at once, with the disk about a second behind, which a crash of the broker or "
+                + "a power cut may cost (`periodic`), or with no care for power cuts at all (`none`)."
+        ) { .string($0.rawValue) },
+        .size(
+            "max_bytes", \.store.maxBytes, 0...(1 << 44), reload: false,
+            "The largest that the store may become; 0 leaves it to the disk. What does not fit is refused."),
+        .size(
+            "min_free", \.store.minFree, 0...(1 << 40), reload: false,
+            "Free bytes of the disk below which nothing new is stored, so that what is stored can still be worked off."),
     ]
 
     private static let supervisorKeys: [Key<Configuration>] = [

@@ -25,6 +25,12 @@ package enum Event: String, Sendable, CaseIterable {
     case takeOver = "take_over"
     case protocolViolation = "protocol_violation"
     case limitReached = "limit_reached"
+    case storeOpened = "store_opened"
+    case storeSetAside = "store_set_aside"
+    case storeDamaged = "store_damaged"
+    case storeFull = "store_full"
+    case storeHasRoom = "store_has_room"
+    case storeFailed = "store_failed"
     case configurationReloaded = "configuration_reloaded"
     case configurationNeedsRestart = "configuration_needs_restart"
     case configurationRefused = "configuration_refused"
@@ -111,6 +117,24 @@ package enum Event: String, Sendable, CaseIterable {
                 "client {client_id} from {peer} broke the protocol: {reason}", rate: 10)
         case .limitReached:
             Description("b69de78ce0f641fc8cedb49967137fe0", .warning, "{limit} is reached: {reason}", rate: 10)
+        case .storeOpened:
+            Description("5f0c8d6b4a6f4c7d9f3a0d8e1b2c4f60", .notice, "the store is open: {reason}")
+        case .storeSetAside:
+            Description(
+                "9b1de2c7f3a84d5c8e6f7a0b1c2d3e4f", .critical,
+                "the store was damaged ({reason}) and is set aside as {file}; recovered of it: {count}")
+        case .storeDamaged:
+            Description("c41e7f0a92b64d83a5d6e7f8091a2b3c", .critical, "the store is damaged: {reason}")
+        case .storeFull:
+            Description(
+                "e2a5b8c1d4f74a0396c7d8e9f0a1b2c3", .error,
+                "the store takes nothing new: {reason}; messages that it would have to keep are refused")
+        case .storeHasRoom:
+            Description("0d9c8b7a6f5e4d3cab2918273645f0e1", .notice, "the store has room again")
+        case .storeFailed:
+            Description(
+                "7a6b5c4d3e2f41009f8e7d6c5b4a3928", .error,
+                "a transaction of the store failed, and nothing of it is acknowledged: {reason}", rate: 10)
         case .configurationReloaded:
             Description("434652b6b7b2439eb2ab13090ec7b831", .notice, "the configuration was read again: {reason}")
         case .configurationNeedsRestart:

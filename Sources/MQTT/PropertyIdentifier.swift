@@ -2,7 +2,7 @@
 // (MQTT 5 §2.2.2.2).
 
 /// A property's identifier. On the wire a Variable Byte Integer, but all of them fit one byte.
-enum PropertyIdentifier: UInt8, CaseIterable {
+package enum PropertyIdentifier: UInt8, CaseIterable, Sendable {
     case payloadFormatIndicator = 0x01
     case messageExpiryInterval = 0x02
     case contentType = 0x03

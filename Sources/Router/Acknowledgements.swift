@@ -2,6 +2,7 @@
 
 import MQTT
 import Messages
+import Store
 
 extension Router {
     mutating func handleAcknowledgements(
@@ -27,30 +28,31 @@ extension Router {
         let identifier = entry.packetIdentifier
         switch PacketType(rawValue: entry.kind & 7) {
         case .puback:
-            if sessions[number].outgoing.stage(identifier) == .acknowledgement { complete(number, identifier) }
+            guard let exchange = sessions[number].outgoing[identifier], exchange.stage == .acknowledgement else { break }
+            complete(number, exchange)
         case .pubrec:
-            switch sessions[number].outgoing.stage(identifier) {
-            case .receipt where entry.kind & 8 != 0:
-                // The receiver refused it, and the exchange is over [MQTT-4.3.3].
-                complete(number, identifier)
+            guard let exchange = sessions[number].outgoing[identifier] else {
+                return answerUnknown(link, number, entry)
+            }
+            switch exchange.stage {
+            // The receiver refused it, and the exchange is over [MQTT-4.3.3].
+            case .receipt where entry.kind & 8 != 0: complete(number, exchange)
             case .receipt:
-                sessions[number].outgoing.insert(identifier, .completion)
-                answer(link, entry, .pubrel)
-            case .completion:
-                answer(link, entry, .pubrel)
-            default:
-                // An identifier that is not in use: MQTT 5 has a reason for it, before it PUBREL goes all the same.
-                if sessions[number].version == ProtocolVersion.v5.rawValue {
-                    refuse(link, number, .pubrel, identifier, .packetIdentifierNotFound)
-                } else {
+                sessions[number].outgoing.insert(.init(identifier, .completion, entry: exchange.entry))
+                if exchange.entry == noEntry {
                     answer(link, entry, .pubrel)
+                } else {
+                    receive(exchange.entry, link, entry)
                 }
+            case .completion: answer(link, entry, .pubrel)
+            default: answerUnknown(link, number, entry)
             }
         case .pubcomp:
-            if sessions[number].outgoing.stage(identifier) == .completion { complete(number, identifier) }
+            guard let exchange = sessions[number].outgoing[identifier], exchange.stage == .completion else { break }
+            complete(number, exchange)
         case .pubrel:
             if sessions[number].incoming.remove(identifier) {
-                answer(link, entry, .pubcomp)
+                released(number, link, entry)
             } else {
                 refuse(link, number, .pubcomp, identifier, .packetIdentifierNotFound)
             }
@@ -60,17 +62,65 @@ extension Router {
 
     /// An exchange is over: its identifier is free, and the next message may come.
     @inline(__always)
-    private mutating func complete(_ number: Int, _ identifier: UInt16) {
-        sessions[number].outgoing.remove(identifier)
-        if !sessions[number].queue.isEmpty { wait(number) }
+    private mutating func complete(_ number: Int, _ exchange: PacketWindow.Exchange) {
+        sessions[number].outgoing.remove(exchange.identifier)
+        if exchange.entry != noEntry { finish(exchange.entry) }
+        if sessions[number].queue.waiting != 0 { wait(number) }
+    }
+
+    /// The client has a QoS 2 message that is kept: what it is is not needed any more. PUBREL follows the commit.
+    private mutating func receive(_ kept: UInt32, _ link: Int, _ entry: SlotEntry) {
+        if queues[kept].isUnwritten, queues[kept].message != noEntry {
+            // Written or not, from now on it is only an identifier.
+            queues.messages[queues[kept].message].unwritten -= 1
+            queues[kept].flags.insert(.written)
+        }
+        queues.forgetMessage(of: kept)
+        delist(kept)
+        queues[kept].size = 0
+        queues[kept].flags.insert(.received)
+        settle(queues[kept].pending)
+        queues[kept].pending = noEntry
+        if queues[kept].sequence != 0 { identify(kept) }
+        answerDurably(link, queues[kept].sequence != 0, entry, .pubrel)
+    }
+
+    /// A publisher has released its message: the identifier may mean another from now on.
+    private mutating func released(_ number: Int, _ link: Int, _ entry: SlotEntry) {
+        let isDurable = sessions[number].isDurable
+        if isDurable { log.removeReceived(UInt32(number), entry.packetIdentifier) }
+        answerDurably(link, isDurable, entry, .pubcomp)
+    }
+
+    /// An identifier that is not in use: MQTT 5 has a reason for it, before it PUBREL goes all the same.
+    private mutating func answerUnknown(_ link: Int, _ number: Int, _ entry: SlotEntry) {
+        if sessions[number].version == ProtocolVersion.v5.rawValue {
+            refuse(link, number, .pubrel, entry.packetIdentifier, .packetIdentifierNotFound)
+        } else {
+            answer(link, entry, .pubrel)
+        }
     }
 
     @inline(__always)
     private mutating func answer(_ link: Int, _ entry: SlotEntry, _ type: PacketType) {
-        links[link].acknowledge(
-            SlotEntry(
-                acknowledgement: type.rawValue, slot: entry.slot, generation: UInt32(entry.generation),
-                packetIdentifier: entry.packetIdentifier))
+        links[link].acknowledge(Self.answer(entry, type))
+    }
+
+    /// Answers, where it concerns a durable session after what it depends on is on disk.
+    @inline(__always)
+    private mutating func answerDurably(_ link: Int, _ isDurable: Bool, _ entry: SlotEntry, _ type: PacketType) {
+        if isDurable {
+            waitForCommit(.answer(link: link, worker: links[link].worker, Self.answer(entry, type)))
+        } else {
+            answer(link, entry, type)
+        }
+    }
+
+    @inline(__always)
+    private static func answer(_ entry: SlotEntry, _ type: PacketType) -> SlotEntry {
+        SlotEntry(
+            acknowledgement: type.rawValue, slot: entry.slot, generation: UInt32(entry.generation),
+            packetIdentifier: entry.packetIdentifier)
     }
 
     /// Answers with a reason other than success.

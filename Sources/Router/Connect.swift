@@ -1,69 +1,116 @@
-// Sessions: begun by CONNECT, ended by the connection's end, a take-over or the operator.
+// A client asks for a session: a new one, or the one that it left.
 
 import Journal
 import MQTT
 import Messages
+import Store
 
 extension Router {
-    /// A client asks for a session. Sessions are clean: they end with their connection, and CONNACK says so.
     mutating func connect(_ link: Int, _ frame: ConnectFrame) throws(FrameError) {
         guard session(link, frame.slot, frame.generation) == nil else { throw FrameError("a second Connect of a slot") }
         guard frame.slot < Self.slotLimit else { throw FrameError("a slot beyond every limit") }
-        var identifier = frame.clientIdentifier
-        if identifier.isEmpty {
-            identifier = assignedIdentifier()
-        } else if let former = clients[identifier] {
+        var frame = frame
+        if frame.clientIdentifier.isEmpty {
+            frame.clientIdentifier = assignedIdentifier()
+        } else if let former = clients[frame.clientIdentifier] {
             // Of two claims the one that was accepted later holds, whichever listener speaks first.
-            if sessions[Int(former)].acceptNumber > frame.acceptNumber {
-                return answer(link, frame, identifier, .sessionTakenOver)
+            if sessions[Int(former)].isConnected, sessions[Int(former)].acceptNumber > frame.acceptNumber {
+                return refuse(link, frame, .sessionTakenOver)
             }
-            takeOver(Int(former), frame)
+            if sessions[Int(former)].isConnected { takeOver(Int(former), frame) }
+        }
+        if let former = clients[frame.clientIdentifier] {
+            if !frame.cleanStart { return resume(Int(former), link, frame) }
+            // [MQTT-3.1.2-4]: the session and all that belongs to it is forgotten before the new one begins.
+            end(Int(former), publishWill: true)
         }
         guard sessionCount < Int(settings.sessions) else {
-            count(.connectsRefused)
             Journal.log(.limitReached, [.limit: "limits.sessions", .reason: "\(settings.sessions) sessions exist"])
-            return answer(link, frame, identifier, .quotaExceeded)
+            return refuse(link, frame, .quotaExceeded)
         }
-        open(link, frame, identifier)
-        answer(link, frame, identifier, .success)
+        let expiry = grantedExpiry(frame)
+        // What could not be kept is not promised.
+        guard expiry == 0 || !isStoreFull else { return refuse(link, frame, .quotaExceeded) }
+        begin(link, frame, expiry)
     }
 
     /// Slots that a listener may have: the most that `limits.connections` allows.
     private static var slotLimit: UInt32 { 10_000_000 }
 
-    private mutating func answer(_ link: Int, _ frame: ConnectFrame, _ identifier: [UInt8], _ reason: ReasonCode) {
-        links[link].append(
-            ConnackFrame(
-                slot: frame.slot, generation: frame.generation, reasonCode: reason.rawValue, sessionPresent: false,
-                sessionExpiry: 0, clientIdentifier: identifier
-            ).encoded())
+    /// Seconds that a session outlives its connection: what the client asks for, within the configuration's limit.
+    func grantedExpiry(_ frame: ConnectFrame) -> UInt32 { min(frame.sessionExpiry, settings.sessionExpiry) }
+
+    private mutating func refuse(_ link: Int, _ frame: ConnectFrame, _ reason: ReasonCode) {
+        count(.connectsRefused)
+        links[link].append(connack(frame, reason, isPresent: false, expiry: 0))
     }
 
-    private mutating func open(_ link: Int, _ frame: ConnectFrame, _ identifier: [UInt8]) {
-        var session = Session()
-        session.link = Int32(link)
-        session.slot = frame.slot
-        session.generation = frame.generation
-        session.version = frame.version
-        session.keepAlive = frame.keepAlive
-        session.acceptNumber = frame.acceptNumber
-        session.peer = frame.peer
-        session.connectedAt = seconds
-        session.receiveMaximum = min(frame.receiveMaximum, settings.inFlight)
-        session.clientIdentifier = identifier
-        let number: UInt32
-        if let free = freeSessions.popLast() {
-            sessions[Int(free)] = session
-            number = free
-        } else {
-            sessions.append(session)
-            number = UInt32(sessions.count - 1)
+    private func connack(_ frame: ConnectFrame, _ reason: ReasonCode, isPresent: Bool, expiry: UInt32) -> [UInt8] {
+        ConnackFrame(
+            slot: frame.slot, generation: frame.generation, reasonCode: reason.rawValue, sessionPresent: isPresent,
+            sessionExpiry: expiry, clientIdentifier: frame.clientIdentifier
+        ).encoded()
+    }
+
+    /// A session begins.
+    private mutating func begin(_ link: Int, _ frame: ConnectFrame, _ expiry: UInt32) {
+        let number = takeNumber()
+        sessions[number].clientIdentifier = frame.clientIdentifier
+        clients[frame.clientIdentifier] = UInt32(number)
+        join(number, link, frame)
+        let answer = connack(frame, .success, isPresent: false, expiry: expiry)
+        if expiry > 0 {
+            makeDurable(number, expiry)
+            storeSession(number)
+            sessions[number].flags.insert(.opening)
         }
+        if log.isEmpty {
+            links[link].append(answer)
+        } else {
+            // That the client's former session is gone is promised as well, where there was one.
+            sessions[number].flags.insert(.opening)
+            waitForCommit(.opened(session: UInt32(number), acceptNumber: frame.acceptNumber, answer))
+        }
+    }
+
+    /// A client is back: its session goes on where it stood [MQTT-3.1.2-5].
+    private mutating func resume(_ number: Int, _ link: Int, _ frame: ConnectFrame) {
+        join(number, link, frame)
+        let durable = Int(sessions[number].durable)
+        durables[durable].expiry = grantedExpiry(frame)
+        durables[durable].endsAt = 0
+        delayedWills[UInt32(number)] = nil
+        storeSession(number)
+        links[link].append(connack(frame, .success, isPresent: true, expiry: durables[durable].expiry))
+        wait(number)
+    }
+
+    /// What was asked for is on disk: the client hears of it, and its messages may follow.
+    mutating func opened(_ number: Int, _ acceptNumber: UInt64, _ answer: [UInt8]) {
+        guard sessions[number].isConnected, sessions[number].acceptNumber == acceptNumber else { return }
+        sessions[number].flags.remove(.opening)
+        let link = Int(sessions[number].link)
+        links[link].append(answer)
+        links[link].isTouched = true
+        if sessions[number].queue.waiting > 0 { wait(number) }
+    }
+
+    /// A session has a connection.
+    private mutating func join(_ number: Int, _ link: Int, _ frame: ConnectFrame) {
+        sessions[number].link = Int32(link)
+        sessions[number].slot = frame.slot
+        sessions[number].generation = frame.generation
+        sessions[number].version = frame.version
+        sessions[number].flags.subtract([.away, .congested, .waiting, .opening])
+        sessions[number].keepAlive = frame.keepAlive
+        sessions[number].acceptNumber = frame.acceptNumber
+        sessions[number].peer = frame.peer
+        sessions[number].connectedAt = seconds
+        sessions[number].receiveMaximum = min(frame.receiveMaximum, settings.inFlight)
         while links[link].slots.count <= Int(frame.slot) { links[link].slots.append(0) }
-        links[link].slots[Int(frame.slot)] = number + 1
-        clients[identifier] = number
-        if let will = frame.will { wills[number] = will }
-        sessionCount += 1
+        links[link].slots[Int(frame.slot)] = UInt32(number) + 1
+        wills[UInt32(number)] = frame.will
+        connectionCount += 1
     }
 
     /// 128 random bits in hexadecimal, behind a word that tells where it comes from [MQTT-3.1.3-6].
@@ -82,39 +129,5 @@ extension Router {
         Journal.log(
             .takeOver, [.clientID: text(sessions[number].clientIdentifier), .peer: frame.peer.description])
         dismiss(number, .sessionTakenOver)
-    }
-
-    /// Ends a session and its connection, for a reason of the broker's; its will is published.
-    mutating func dismiss(_ number: Int, _ reason: ReasonCode) {
-        let link = Int(sessions[number].link)
-        guard link >= 0 else { return }
-        // Not into the middle of a message that is being handed out: its frame is complete before this one begins.
-        closeDeliveries()
-        links[link].append(
-            DismissFrame(
-                slot: sessions[number].slot, generation: sessions[number].generation, reasonCode: reason.rawValue
-            ).encoded())
-        links[link].isTouched = true
-        end(number, publishWill: true)
-    }
-
-    /// A connection is over. Of one that was dismissed nothing is left to do.
-    mutating func disconnected(_ link: Int, _ frame: DisconnectedFrame) {
-        guard let number = session(link, frame.slot, frame.generation) else { return }
-        end(number, publishWill: frame.publishWill)
-    }
-
-    /// Forgets a session.
-    mutating func end(_ number: Int, publishWill: Bool) {
-        let session = sessions[number]
-        clearQueue(number)
-        endReplays(number)
-        tree.removeAll(session: UInt32(number))
-        clients[session.clientIdentifier] = nil
-        if session.link >= 0 { links[Int(session.link)].slots[Int(session.slot)] = 0 }
-        sessions[number] = Session()
-        freeSessions.append(UInt32(number))
-        sessionCount -= 1
-        if let will = wills.removeValue(forKey: UInt32(number)), publishWill { publish(will) }
     }
 }

@@ -31,6 +31,7 @@ extension Router {
             settings = try RouterSettings(decoding: bytes)
             Journal.configure(level: .init(number: settings.logLevel), connections: true)
             retained.limits = Self.retainedLimits(settings)
+            tree.limits = Self.treeLimits(settings)
         case .channelOffer:
             guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
             try attach(descriptor, try ChannelOffer(decoding: bytes))
@@ -40,6 +41,7 @@ extension Router {
         case .query: answer(try Query(decoding: bytes))
         case .stop:
             for link in links.indices where links[link].isOpen { receiveFrames(link) }
+            closeStore()
             report(Stopped())
             isStopped = true
         default: throw FrameError("a frame that is not for a running router")
@@ -58,12 +60,13 @@ extension Router {
     private func currentCounters() -> [UInt64] {
         var values = RouterCounter.allCases.map { counters[$0.rawValue] }
         values[RouterCounter.sessions.rawValue] = UInt64(sessionCount)
+        values[RouterCounter.connections.rawValue] = UInt64(connectionCount)
         values[RouterCounter.subscriptions.rawValue] = UInt64(tree.count)
         values[RouterCounter.retainedMessages.rawValue] = UInt64(retained.count)
         return values
     }
 
-    private func end(_ reason: String) -> Never {
+    func end(_ reason: String) -> Never {
         Journal.log(.workerFailed, [.worker: "router", .reason: reason])
         exit(1)
     }
@@ -77,7 +80,7 @@ extension Router {
         switch query.kind {
         case .clients: answerClients(query)
         case .kick:
-            guard let number = clients[Array(query.text.utf8)] else {
+            guard let number = clients[Array(query.text.utf8)], sessions[Int(number)].isConnected else {
                 return report(Answer(number: query.number, nextCursor: nil, clients: []))
             }
             let row = row(Int(number))

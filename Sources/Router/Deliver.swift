@@ -6,53 +6,46 @@ import Messages
 
 extension Router {
     /// Delivers to the session of one row of a match.
-    ///
-    /// - Parameter stored: the message's number once a queue has needed it, shared by all rows of the match.
     @inline(__always)
-    mutating func deliver(
-        _ row: Recipient, _ message: RawSpan, topicLength: Int, propertiesLength: Int, qos: UInt8, retain: Bool,
-        publisher: Int, stored: inout UInt32?
-    ) {
+    mutating func deliver(_ row: Recipient, _ message: Outgoing) {
+        if row.isGroup { return deliverToGroup(row, message) }
         let number = Int(row.session)
         var granted = row.qos
-        if number == publisher {
+        if number == publication.publisher {
             // [MQTT-3.8.3-3]; where another subscription of its own has no such wish, that one's QoS holds.
             if row.isNoLocal { return }
             granted = row.ownQoS
         }
-        let isRetained = retain && row.isRetainAsPublished
-        let effective = min(qos, granted)
+        let retain = message.retain && row.isRetainAsPublished
+        let qos = min(message.qos, granted)
+        guard row.identifiers == 0, canTake(number, qos) else {
+            return deliverSlowly(row, message, qos: qos, retain: retain)
+        }
         let link = Int(sessions[number].link)
-        guard row.identifiers == 0, canTake(number, link, effective) else {
-            return deliverSlowly(
-                row, message, topicLength: topicLength, propertiesLength: propertiesLength, qos: effective,
-                retain: isRetained, isOwn: number == publisher, stored: &stored)
-        }
-        if links[link].delivery < 0 {
-            openDelivery(link, message, topicLength: topicLength, propertiesLength: propertiesLength)
-        }
-        appendRecipient(number, link, effective, isRetained)
+        if qos > 0, sessions[number].isDurable { return deliverDurably(number, link, message, qos: qos, retain: retain) }
+        if links[link].delivery < 0 { openDelivery(link, message) }
+        appendRecipient(number, link, qos, retain)
     }
 
     /// Whether a message can go to the session at once: nothing waits before it, and there is room all the way.
     @inline(__always)
-    func canTake(_ number: Int, _ link: Int, _ qos: UInt8) -> Bool {
-        sessions[number].queue.isEmpty && !sessions[number].flags.contains(.congested) && links[link].hasRoom
+    func canTake(_ number: Int, _ qos: UInt8) -> Bool {
+        sessions[number].queue.waiting == 0 && sessions[number].flags.isDisjoint(with: .silent)
+            && links[Int(sessions[number].link)].hasRoom
             && (qos == 0 || sessions[number].outgoing.count < Int(sessions[number].receiveMaximum))
     }
 
     /// Begins the Deliver frame of a message on a link; recipients follow.
     @inline(__always)
-    mutating func openDelivery(_ link: Int, _ message: RawSpan, topicLength: Int, propertiesLength: Int) {
-        let length = DeliverFrame.byteCount(messageLength: message.byteCount, recipientCount: 0)
+    mutating func openDelivery(_ link: Int, _ message: Outgoing) {
+        let length = DeliverFrame.byteCount(messageLength: message.bytes.byteCount, recipientCount: 0)
         var span = links[link].append(length)
         // The last word first: the padding up to it is zero, or part of the message copied over it.
         span.store(UInt64(0), at: length &- 8)
-        span.copy(message, at: DeliverFrame.headByteCount)
+        span.copy(message.bytes, at: DeliverFrame.headByteCount)
         DeliverFrame.writeHead(
-            to: &span, topicLength: topicLength,
-            payloadLength: message.byteCount &- topicLength &- propertiesLength, propertiesLength: propertiesLength,
-            recipientCount: 0)
+            to: &span, topicLength: message.topicLength, payloadLength: message.payloadLength,
+            propertiesLength: message.propertiesLength, recipientCount: 0)
         links[link].delivery = links[link].outputEnd &- length
         links[link].recipients = 0
         links[link].isTouched = true
@@ -60,18 +53,26 @@ extension Router {
         openDelivery = link
     }
 
+    /// Adds a session to the open Deliver frame of its link.
     @inline(__always)
-    mutating func appendRecipient(_ number: Int, _ link: Int, _ qos: UInt8, _ retain: Bool) {
+    mutating func appendRecipient(_ number: Int, _ link: Int, _ qos: UInt8, _ retain: Bool, entry: UInt32 = noEntry) {
         var identifier: UInt16 = 0
         var level = qos
         if qos > 0 {
             // A JSON client acknowledges by its TCP, whatever the QoS.
             if sessions[number].isJSON { level = 1 }
-            identifier = sessions[number].outgoing.assign(level == 1 ? .acknowledgement : .receipt)
+            identifier = sessions[number].outgoing.assign(level == 1 ? .acknowledgement : .receipt, entry: entry)
         }
+        appendRecipient(number, link, level, retain, identifier: identifier, duplicate: false)
+    }
+
+    @inline(__always)
+    mutating func appendRecipient(
+        _ number: Int, _ link: Int, _ level: UInt8, _ retain: Bool, identifier: UInt16, duplicate: Bool
+    ) {
         let entry = SlotEntry(
             recipient: sessions[number].slot, generation: sessions[number].generation, packetIdentifier: identifier,
-            qos: level, retain: retain, duplicate: false)
+            qos: level, retain: retain, duplicate: duplicate)
         var span = links[link].append(SlotEntry.byteCount)
         span.store(entry.word, at: 0)
         links[link].recipients &+= 1
@@ -93,23 +94,35 @@ extension Router {
         }
     }
 
+    /// At once, but kept until it is acknowledged; and where that comes before it is time to write it to the store, it
+    /// never is.
+    private mutating func deliverDurably(
+        _ number: Int, _ link: Int, _ message: Outgoing, qos: UInt8, retain: Bool
+    ) {
+        // At QoS 2 its identifier is on disk before it is sent.
+        guard qos == 1 || !waitsForDisk || sessions[number].isJSON else {
+            return enqueue(number, message, qos: qos, retain: retain)
+        }
+        let entry = queues.append(
+            QueueEntry(
+                message: keep(message), session: UInt32(truncatingIfNeeded: number), qos: qos,
+                flags: retain ? [.sent, .retain] : .sent, size: UInt32(truncatingIfNeeded: message.bytes.byteCount),
+                sequence: nextSequence(number), pending: addDebt()),
+            to: &sessions[number].queue)
+        linger(entry)
+        if links[link].delivery < 0 { openDelivery(link, message) }
+        appendRecipient(number, link, qos, retain, entry: entry)
+        queues[entry].packetIdentifier = sessions[number].outgoing.lastAssigned
+    }
+
     /// With subscription identifiers, which only this session's copy carries; or into the queue.
     @inline(never)
-    private mutating func deliverSlowly(
-        _ row: Recipient, _ message: RawSpan, topicLength: Int, propertiesLength: Int, qos: UInt8, retain: Bool,
-        isOwn: Bool, stored: inout UInt32?
-    ) {
+    private mutating func deliverSlowly(_ row: Recipient, _ message: Outgoing, qos: UInt8, retain: Bool) {
         let number = Int(row.session)
-        if stored == nil {
-            stored = queues.store(message.array, topicLength: topicLength, propertiesLength: propertiesLength)
-        }
-        guard let stored else { return }
-        let entry = QueueEntry(
-            message: stored, qos: qos, retain: retain,
-            identifiers: encodedIdentifiers(row, sessions[number].version, isOwn: isOwn))
-        enqueue(number, entry)
-        // A frame of its own for this session may not lie within an open one: its turn comes at the flush.
-        wait(number)
+        enqueue(
+            number, message, qos: qos, retain: retain,
+            identifiers: encodedIdentifiers(
+                row, sessions[number].version, isOwn: number == publication.publisher))
     }
 
     /// The subscription identifiers of a row as properties.
@@ -122,9 +135,39 @@ extension Router {
         while let identifier = tree.identifier(after: &cursor) {
             let isNoLocal = identifier >> 31 == 1
             if isOwn, isNoLocal { continue }
-            bytes.append(0x0B)
-            VariableByteInteger.append(Int(identifier & 0x0FFF_FFFF), to: &bytes)
+            bytes.append(contentsOf: identifierProperty(identifier & 0x0FFF_FFFF))
         }
         return bytes
+    }
+
+    /// The property Subscription Identifier.
+    func identifierProperty(_ identifier: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = [0x0B]
+        VariableByteInteger.append(Int(identifier), to: &bytes)
+        return bytes
+    }
+}
+
+/// A message on its way out: its bytes, and what is the same for everyone who gets it.
+struct Outgoing: ~Escapable {
+    /// Topic, payload and properties, adjacent.
+    let bytes: RawSpan
+    let topicLength: Int
+    let propertiesLength: Int
+    let qos: UInt8
+    let retain: Bool
+
+    @inline(__always)
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan, topicLength: Int, propertiesLength: Int, qos: UInt8, retain: Bool) {
+        self.bytes = bytes
+        self.topicLength = topicLength
+        self.propertiesLength = propertiesLength
+        self.qos = qos
+        self.retain = retain
+    }
+
+    var payloadLength: Int {
+        @inline(__always) get { bytes.byteCount &- topicLength &- propertiesLength }
     }
 }

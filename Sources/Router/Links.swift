@@ -20,7 +20,7 @@ extension Router {
         links[index].isTouched = true
     }
 
-    /// The listener is gone, and its connections with it: their sessions end, their wills are published.
+    /// The listener is gone, and its connections with it: their wills are published.
     mutating func detach(_ link: Int) {
         guard links[link].isOpen else { return }
         poller.remove(links[link].descriptor)
@@ -30,7 +30,7 @@ extension Router {
         for entry in links[link].slots where entry != 0 {
             // Wills may have ended sessions of this very link.
             let number = Int(entry) - 1
-            if sessions[number].link == Int32(link) { end(number, publishWill: true) }
+            if sessions[number].link == Int32(link) { leave(number, publishWill: true) }
         }
         links[link].slots = []
         links[link].waiting = []

@@ -15,39 +15,62 @@ struct PacketWindow: Equatable {
         case release = 4
     }
 
+    /// An identifier in use.
+    struct Exchange: Equatable {
+        fileprivate let word: UInt64
+
+        @inline(__always)
+        fileprivate init(word: UInt64) { self.word = word }
+
+        /// - Parameter entry: The queue entry of the message; `noEntry` where nothing of it is kept.
+        @inline(__always)
+        init(_ identifier: UInt16, _ stage: Stage, entry: UInt32 = noEntry) {
+            word = UInt64(identifier) | UInt64(stage.rawValue) << 16 | UInt64(entry) << 32
+        }
+
+        var identifier: UInt16 { UInt16(truncatingIfNeeded: word) }
+        var stage: Stage? {
+            @inline(__always) get { Stage(rawValue: UInt8(truncatingIfNeeded: word >> 16)) }
+        }
+        var entry: UInt32 { UInt32(truncatingIfNeeded: word >> 32) }
+    }
+
+    /// 0: empty.
+    private var table: [UInt64] = []
+    private var used: UInt32 = 0
+    private var last: UInt16 = 0
+
+    /// The identifier that was assigned last.
+    var lastAssigned: UInt16 { last }
     /// Identifiers in use.
     var count: Int { Int(used) }
 
-    private var used: UInt32 = 0
-    /// Identifier in the low half, stage above; 0: empty.
-    private var table: [UInt32] = []
-    private var last: UInt16 = 0
-
     /// Takes an identifier that is not in use, in rising order, and notes what it waits for.
-    mutating func assign(_ stage: Stage) -> UInt16 {
+    mutating func assign(_ stage: Stage, entry: UInt32 = noEntry) -> UInt16 {
         repeat { last = last == .max ? 1 : last &+ 1 } while contains(last)
-        insert(last, stage)
+        insert(Exchange(last, stage, entry: entry))
         return last
     }
 
-    func contains(_ identifier: UInt16) -> Bool { stage(identifier) != nil }
+    func contains(_ identifier: UInt16) -> Bool { self[identifier] != nil }
 
+    /// What is known of an identifier; nil where it is not in use.
     @inline(__always)
-    func stage(_ identifier: UInt16) -> Stage? {
-        guard count > 0, let position = find(identifier) else { return nil }
-        return Stage(rawValue: UInt8(truncatingIfNeeded: table[position] >> 16))
+    subscript(identifier: UInt16) -> Exchange? {
+        guard used > 0, let position = find(identifier) else { return nil }
+        return Exchange(word: table[position])
     }
 
     /// Notes an identifier, or changes what it waits for.
-    mutating func insert(_ identifier: UInt16, _ stage: Stage) {
-        if let position = count > 0 ? find(identifier) : nil {
-            table[position] = UInt32(identifier) | UInt32(stage.rawValue) << 16
+    mutating func insert(_ exchange: Exchange) {
+        if let position = used > 0 ? find(exchange.identifier) : nil {
+            table[position] = exchange.word
             return
         }
-        if (count &+ 1) &* 2 > table.count { grow() }
-        var position = home(identifier)
+        if (Int(used) &+ 1) &* 2 > table.count { grow() }
+        var position = home(exchange.identifier)
         while table[position] != 0 { position = (position &+ 1) & (table.count &- 1) }
-        table[position] = UInt32(identifier) | UInt32(stage.rawValue) << 16
+        table[position] = exchange.word
         used &+= 1
     }
 
@@ -55,7 +78,7 @@ struct PacketWindow: Equatable {
     /// - Returns: whether it was in use.
     @discardableResult
     mutating func remove(_ identifier: UInt16) -> Bool {
-        guard count > 0, var hole = find(identifier) else { return false }
+        guard used > 0, var hole = find(identifier) else { return false }
         // What follows without a gap moves up where it is nearer to its home, so that no search ends early.
         let mask = table.count &- 1
         var position = hole
@@ -74,6 +97,15 @@ struct PacketWindow: Equatable {
         return true
     }
 
+    /// Forgets all, but not which identifier was the last to be assigned.
+    mutating func removeAll() {
+        table = []
+        used = 0
+    }
+
+    /// The identifiers in use, in no order.
+    var identifiers: [UInt16] { table.filter { $0 != 0 }.map { Exchange(word: $0).identifier } }
+
     @inline(__always)
     private func home(_ identifier: UInt16) -> Int { Int(identifier) & (table.count &- 1) }
 
@@ -91,7 +123,7 @@ struct PacketWindow: Equatable {
     @inline(never)
     private mutating func grow() {
         let old = table
-        table = [UInt32](repeating: 0, count: max(16, old.count * 2))
+        table = [UInt64](repeating: 0, count: max(16, old.count * 2))
         for entry in old where entry != 0 {
             var position = home(UInt16(truncatingIfNeeded: entry))
             while table[position] != 0 { position = (position + 1) & (table.count - 1) }

@@ -2,6 +2,7 @@
 
 import MQTT
 import Messages
+import Store
 
 extension Router {
     /// Handles a PUBLISH frame at `offset` of `bytes`.
@@ -12,17 +13,26 @@ extension Router {
         let frame = try PublishFrame(bytes, at: offset, header)
         // A publisher that was taken over or kicked meanwhile has no session any more.
         guard let publisher = session(link, frame.slot, frame.generation) else { return }
-        let message = bytes.extracting(
-            (offset &+ PublishFrame.headByteCount)..<(offset &+ PublishFrame.headByteCount &+ frame.messageLength))
         count(.messagesPublished)
+        publication.publisher = publisher
+        publication.packetIdentifier = frame.packetIdentifier
+        publication.debt = noEntry
+        publication.needsCommit = false
+        publication.kind = PacketType.puback.rawValue
         if frame.qos == 2, !sessions[publisher].isJSON {
-            guard receiveExactlyOnce(link, publisher, frame) else { return }
+            publication.kind = PacketType.pubrec.rawValue
+            guard receiveExactlyOnce(publisher, frame.packetIdentifier) else { return }
         }
-        if frame.retain {
-            guard retain(link, publisher, frame, message) else { return }
+        let message = Outgoing(
+            bytes.extracting(
+                (offset &+ PublishFrame.headByteCount)..<(offset &+ PublishFrame.headByteCount &+ frame.messageLength)),
+            topicLength: frame.topicLength, propertiesLength: frame.propertiesLength, qos: frame.qos,
+            retain: frame.retain)
+        if frame.retain || isStoreFull {
+            guard admit(message) else { return }
         }
-        route(message, frame, publisher)
-        if frame.packetIdentifier != 0 { acknowledgePublish(link, publisher, frame) }
+        route(message)
+        answerPublication()
     }
 
     /// The session in a slot, if it is that of the connection with this generation.
@@ -36,55 +46,53 @@ extension Router {
 
     /// Notes a QoS 2 message's identifier.
     /// - Returns: false for a repetition, which is answered but not routed again [MQTT-4.3.3-2], and for one too many.
-    private mutating func receiveExactlyOnce(_ link: Int, _ publisher: Int, _ frame: PublishFrame) -> Bool {
-        if sessions[publisher].incoming.contains(frame.packetIdentifier) {
-            acknowledgePublish(link, publisher, frame)
+    private mutating func receiveExactlyOnce(_ publisher: Int, _ identifier: UInt16) -> Bool {
+        let isDurable = sessions[publisher].isDurable
+        if sessions[publisher].incoming.contains(identifier) {
+            // The first may still be on its way to the disk, or wait for its receivers.
+            if isDurable || sessions[publisher].firstPending != noEntry {
+                writeLingering(all: true)
+                publication.needsCommit = true
+            }
+            answerPublication()
             return false
         }
         guard sessions[publisher].incoming.count < Int(settings.inFlight) else {
             dismiss(publisher, .receiveMaximumExceeded)
             return false
         }
-        sessions[publisher].incoming.insert(frame.packetIdentifier, .release)
+        sessions[publisher].incoming.insert(.init(identifier, .release))
+        if isDurable {
+            log.putReceived(UInt32(publisher), identifier)
+            publication.needsCommit = true
+        }
         return true
     }
 
-    /// PUBACK or PUBREC for a message that was handed on.
-    @inline(__always)
-    private mutating func acknowledgePublish(_ link: Int, _ publisher: Int, _ frame: PublishFrame) {
-        let isReceipt = frame.qos == 2 && !sessions[publisher].isJSON
-        let entry = SlotEntry(
-            acknowledgement: isReceipt ? PacketType.pubrec.rawValue : PacketType.puback.rawValue, slot: frame.slot,
-            generation: frame.generation, packetIdentifier: frame.packetIdentifier)
-        if sessions[publisher].isJSON {
-            // A JSON client's answers come in the order of its requests, so this one may not wait for the batch's end.
-            var span = links[link].append(FrameHead.byteCount + SlotEntry.byteCount)
-            span.store(FrameHead.word(length: FrameHead.byteCount + SlotEntry.byteCount, type: .acknowledge), at: 0)
-            span.store(entry.word, at: FrameHead.byteCount)
-        } else {
-            links[link].acknowledge(entry)
-        }
+    /// A refused QoS 2 message's identifier is free again.
+    mutating func forgetReceived(_ publisher: Int, _ identifier: UInt16) {
+        guard sessions[publisher].incoming.remove(identifier), sessions[publisher].isDurable else { return }
+        log.removeReceived(UInt32(publisher), identifier)
     }
 
     /// Hands a message to every session whose subscriptions match.
     @inline(__always)
-    private mutating func route(_ message: RawSpan, _ frame: PublishFrame, _ publisher: Int) {
-        let rows = tree.match(message.extracting(0..<frame.topicLength).octets)
+    private mutating func route(_ message: Outgoing) {
+        let rows = tree.match(message.bytes.extracting(0..<message.topicLength).octets)
         if rows.count == 0 { return }
-        var stored: UInt32?
-        for row in rows.indices {
-            deliver(
-                tree[row], message, topicLength: frame.topicLength, propertiesLength: frame.propertiesLength,
-                qos: frame.qos, retain: frame.retain, publisher: publisher, stored: &stored)
-        }
-        finishRoute(stored)
+        for row in rows.indices { deliver(tree[row], message) }
+        finishRoute(message)
     }
 
     /// Completes what a message has begun.
     @inline(__always)
-    private mutating func finishRoute(_ stored: UInt32?) {
+    mutating func finishRoute(_ message: Outgoing) {
         closeDeliveries()
-        if let stored { queues.release(stored) }
+        if routed != noEntry {
+            queues.messages.release(routed)
+            routed = noEntry
+        }
+        if !spills.isEmpty { writeSpills(message) }
         // Ending a session changes the tree, so it waits until the rows of the match are done with.
         while let number = condemned.popLast() { dismiss(number, .quotaExceeded) }
     }
@@ -92,15 +100,18 @@ extension Router {
     /// Publishes a message that comes from no PUBLISH packet: a will.
     mutating func publish(_ will: ConnectFrame.Will) {
         let bytes = will.topic + will.payload + will.properties
-        if will.retain { _ = store(bytes.span.raw, will.topic.count, will.properties.count, will.qos) }
-        let rows = tree.match(will.topic.span)
-        var stored: UInt32?
-        for row in rows.indices {
-            deliver(
-                tree[row], bytes.span.raw, topicLength: will.topic.count,
-                propertiesLength: will.properties.count, qos: will.qos, retain: will.retain, publisher: -1,
-                stored: &stored)
-        }
-        finishRoute(stored)
+        publish(
+            Outgoing(
+                bytes.span.raw, topicLength: will.topic.count, propertiesLength: will.properties.count, qos: will.qos,
+                retain: will.retain))
+    }
+
+    /// Publishes a message of the broker's own. Nobody is answered, so nothing is refused; what is to be stored is.
+    mutating func publish(_ message: Outgoing) {
+        let interrupted = publication
+        publication = Publication()
+        if message.retain { _ = retain(message) }
+        route(message)
+        publication = interrupted
     }
 }

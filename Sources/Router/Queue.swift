@@ -2,28 +2,136 @@
 
 import MQTT
 import Messages
+import Store
 
 extension Router {
-    /// Puts an entry at the end of a session's queue, within its limits.
-    mutating func enqueue(_ number: Int, _ entry: QueueEntry) {
-        let size = queues.messages[Int(entry.message)].bytes.count
+    /// Puts the message that is being routed at the end of a session's queue, within its limits.
+    @inline(never)
+    mutating func enqueue(
+        _ number: Int, _ message: Outgoing, qos: UInt8, retain: Bool, identifiers: [UInt8] = [], group: UInt32 = 0
+    ) {
+        let isDurable = sessions[number].isDurable && qos > 0
+        let size = message.bytes.byteCount + identifiers.count
+        // A client that is away gets what it was promised, which at QoS 0 is nothing.
+        guard isDurable || sessions[number].isConnected, makeRoom(number, size) else { return }
+        if isDurable, belongsInStore(number) {
+            let head = EntryHead(
+                qos: qos, flags: retain ? QueueEntry.Flags.retain.rawValue : 0, packetIdentifier: 0, stage: 0)
+            return spill(number, head, identifiers: identifiers, size: size)
+        }
+        // Behind what lies in the store it would overtake that.
+        guard isDurable || !sessions[number].isDurable || durables[Int(sessions[number].durable)].stored == 0 else {
+            return count(.messagesDropped)
+        }
+        let entry = queues.append(
+            QueueEntry(
+                message: keep(message), session: UInt32(number), qos: qos, flags: retain ? .retain : [],
+                group: group, size: UInt32(size), sequence: isDurable ? nextSequence(number) : 0,
+                pending: isDurable ? addDebt() : noEntry),
+            identifiers: identifiers, to: &sessions[number].queue)
+        enlist(entry)
+        if isDurable { linger(entry) }
+        count(.messagesQueued)
+        wait(number)
+    }
+
+    /// Messages and bytes of a durable session that wait in memory; what is more lies in the store only.
+    static var memoryMessages: UInt32 { 512 }
+    static var memoryBytes: UInt64 { 256 << 10 }
+
+    private func belongsInStore(_ number: Int) -> Bool {
+        let queue = sessions[number].queue
+        return !sessions[number].isConnected || durables[Int(sessions[number].durable)].stored > 0
+            || queue.waiting >= Self.memoryMessages || queue.bytes >= Self.memoryBytes
+    }
+
+    /// Makes room for one message by the queue's policy.
+    /// - Returns: false where the message is not taken.
+    private mutating func makeRoom(_ number: Int, _ size: Int) -> Bool {
         // One that is larger than the whole queue may be makes no room by dropping the others.
-        if size > Int(settings.queueBytes), settings.queuePolicy == .dropOldest { return count(.messagesDropped) }
-        while sessions[number].queue.count >= Int(settings.queueMessages)
-            || sessions[number].queue.bytes + size > Int(settings.queueBytes)
+        if UInt64(size) > settings.queueBytes, settings.queuePolicy == .dropOldest {
+            count(.messagesDropped)
+            return false
+        }
+        while sessions[number].queue.waiting >= settings.queueMessages
+            || sessions[number].queue.bytes + UInt64(size) > settings.queueBytes
         {
             count(.messagesDropped)
             switch settings.queuePolicy {
-            case .dropNewest: return
+            case .dropNewest: return false
             case .disconnect:
                 if !condemned.contains(number) { condemned.append(number) }
-                return
+                return false
             case .dropOldest:
-                queues.removeFirst(from: &sessions[number].queue)
+                if !dropOldest(number, size) { return true }
             }
         }
-        queues.append(entry, to: &sessions[number].queue)
-        count(.messagesQueued)
+        return true
+    }
+
+    /// - Returns: false where what is dropped lies in the store, and the writer will say how much it was.
+    private mutating func dropOldest(_ number: Int, _ size: Int) -> Bool {
+        var oldest = sessions[number].queue.cursor
+        // What was sent once has a packet identifier that the client may know.
+        while oldest != noEntry, queues[oldest].packetIdentifier != 0 { oldest = queues[oldest].next }
+        if oldest != noEntry {
+            finish(oldest)
+            return true
+        }
+        let durable = sessions[number].durable
+        guard durable != noEntry, durables[Int(durable)].stored > 0 else { return false }
+        let bytes = sessions[number].queue.bytes + UInt64(size)
+        log.trim(
+            UInt32(number), messages: 1, bytes: bytes > settings.queueBytes ? bytes - settings.queueBytes : 0)
+        durables[Int(durable)].stored -= 1
+        sessions[number].queue.waiting -= 1
+        return false
+    }
+
+    /// The writer has dropped the oldest of a session's messages, at least the one that was counted already.
+    mutating func settle(_ trim: Trimmed) {
+        let number = Int(trim.session)
+        guard number < sessions.count, sessions[number].isDurable else { return }
+        let durable = Int(sessions[number].durable)
+        let more = UInt32(min(trim.messages > 1 ? trim.messages - 1 : 0, UInt64(durables[durable].stored)))
+        durables[durable].stored -= more
+        sessions[number].queue.waiting -= more
+        sessions[number].queue.bytes -= min(trim.bytes, sessions[number].queue.bytes)
+        count(.messagesDropped, by: Int(more))
+    }
+
+    /// Counts an entry as one that waits; the cursor comes to it.
+    mutating func enlist(_ entry: UInt32) {
+        let number = Int(queues[entry].session)
+        queues[entry].flags.insert(.queued)
+        if sessions[number].queue.cursor == noEntry { sessions[number].queue.cursor = entry }
+        sessions[number].queue.waiting += 1
+        sessions[number].queue.bytes += UInt64(queues[entry].size)
+    }
+
+    /// An entry does not wait any more.
+    mutating func delist(_ entry: UInt32) {
+        guard queues[entry].flags.contains(.queued) else { return }
+        let number = Int(queues[entry].session)
+        queues[entry].flags.remove(.queued)
+        sessions[number].queue.waiting -= 1
+        sessions[number].queue.bytes -= min(UInt64(queues[entry].size), sessions[number].queue.bytes)
+        if queues[entry].packetIdentifier != 0, queues[entry].flags.contains(.sent) {
+            durables[Int(sessions[number].durable)].notResent -= 1
+        }
+    }
+
+    /// Nothing more is to be done for an entry: it leaves its queue, and the store.
+    @inline(__always)
+    mutating func finish(_ entry: UInt32) {
+        let number = Int(queues[entry].session)
+        if queues[entry].flags.contains(.queued) { delist(entry) }
+        if queues[entry].flags.contains(.written) {
+            log.removeEntry(queues[entry].session, queues[entry].sequence)
+        }
+        let pending = queues[entry].pending
+        queues.remove(entry, from: &sessions[number].queue)
+        settle(pending)
     }
 
     /// Notes that a session's queue is to be looked at when its link is flushed or gets room.
@@ -34,56 +142,14 @@ extension Router {
         links[Int(sessions[number].link)].isTouched = true
     }
 
-    /// Sends what the sessions that wait on a link can take now, each a little in turn, so that none starves.
-    mutating func drainWaiting(_ link: Int) {
-        guard !links[link].waiting.isEmpty, links[link].hasRoom else { return }
-        let waiting = links[link].waiting
-        links[link].waiting.removeAll(keepingCapacity: true)
-        for entry in waiting {
-            let number = Int(entry)
-            guard sessions[number].link == Int32(link) else { continue }
-            sessions[number].flags.remove(.waiting)
-            drain(number, link)
-            if links[link].batch >= 0, links[link].outputEnd - links[link].batch > ListenerLink.batchLength {
-                links[link].closeBatch()
-            }
-            // Only a full link keeps it waiting; its window or its connection wake it up by themselves.
-            if !sessions[number].queue.isEmpty, !isBlocked(number) { wait(number) }
-        }
-    }
-
-    /// Messages of one queue that are sent in a row.
-    private static var burst: Int { 64 }
-
-    private mutating func drain(_ number: Int, _ link: Int) {
-        for _ in 0..<Self.burst {
-            guard !isBlocked(number), links[link].hasRoom else { return }
-            guard let entry = queues.first(of: sessions[number].queue) else { return }
-            send(entry, number, link)
-            queues.removeFirst(from: &sessions[number].queue)
-        }
-    }
-
-    /// Whether the session itself can take nothing: its connection is congested, or its window full.
-    private func isBlocked(_ number: Int) -> Bool {
-        if sessions[number].flags.contains(.congested) { return true }
-        guard let entry = queues.first(of: sessions[number].queue) else { return false }
-        return entry.qos > 0 && sessions[number].outgoing.count >= Int(sessions[number].receiveMaximum)
-    }
-
-    /// A Deliver frame for one session.
-    private mutating func send(_ entry: QueueEntry, _ number: Int, _ link: Int) {
-        let message = queues.messages[Int(entry.message)]
-        let bytes = entry.identifiers.isEmpty ? message.bytes : message.bytes + entry.identifiers
-        openDelivery(
-            link, bytes.span.raw, topicLength: message.topicLength,
-            propertiesLength: message.propertiesLength + entry.identifiers.count)
-        appendRecipient(number, link, entry.qos, entry.retain)
-        closeDeliveries()
-    }
-
     /// Forgets everything that waits for a session.
     mutating func clearQueue(_ number: Int) {
-        while !sessions[number].queue.isEmpty { queues.removeFirst(from: &sessions[number].queue) }
+        while sessions[number].queue.first != noEntry {
+            let entry = sessions[number].queue.first
+            let pending = queues[entry].pending
+            queues.remove(entry, from: &sessions[number].queue)
+            settle(pending)
+        }
+        sessions[number].queue = MessageQueue()
     }
 }

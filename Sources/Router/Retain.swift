@@ -3,40 +3,67 @@
 import Journal
 import MQTT
 import Messages
+import Store
 
 extension Router {
-    /// Keeps, replaces or clears the topic's retained message [MQTT-3.3.1-5, 3.3.1-6].
+    /// Asks whether a message can be kept as it must be, and keeps it for later subscribers if it is to be retained.
     ///
-    /// A limit never ends the publisher's connection: it would come back with the same message, over and over. What can
-    /// be told is told, by MQTT 5 and JSON in the answer to the one message. Where there is no such answer, at QoS 0
-    /// and in MQTT 3.1.1, subscribers get the message and only later ones do not; the counter and the log say so.
+    /// A limit never ends the publisher's connection, where it can be told: it would come back with the same message,
+    /// over and over. MQTT 5 and JSON are told in the answer to the one message. Where there is no such answer, at QoS 0
+    /// and in MQTT 3.1.1, subscribers get a message that is one retained too many, and only later ones do not; the
+    /// counter and the log say so.
     /// - Returns: false when it was refused: the publisher has been told, and nobody is to get the message.
-    mutating func retain(_ link: Int, _ publisher: Int, _ frame: PublishFrame, _ message: RawSpan) -> Bool {
-        if store(message, frame.topicLength, frame.propertiesLength, frame.qos) { return true }
-        let version = sessions[publisher].version
-        // Without an identifier it is QoS 0, or a JSON request that asks for no answer.
-        guard frame.packetIdentifier != 0, version == ProtocolVersion.v5.rawValue || sessions[publisher].isJSON else {
-            return true
+    @inline(never)
+    mutating func admit(_ message: Outgoing) -> Bool {
+        if isStoreFull, message.qos > 0, mustBeStored(message) {
+            count(.storeRefused)
+            answerPublication(.quotaExceeded)
+            return false
         }
-        if frame.qos == 2 { sessions[publisher].incoming.remove(frame.packetIdentifier) }
-        refuse(link, publisher, frame.qos == 2 ? .pubrec : .puback, frame.packetIdentifier, .quotaExceeded)
+        guard message.retain, !retain(message) else { return true }
+        let publisher = publication.publisher
+        // Without an identifier it is QoS 0, or a JSON request that asks for no answer.
+        guard publication.packetIdentifier != 0,
+            sessions[publisher].version == ProtocolVersion.v5.rawValue || sessions[publisher].isJSON
+        else { return true }
+        answerPublication(.quotaExceeded)
         return false
     }
 
+    /// Whether a message is one that must survive a power cut once it is acknowledged.
+    private mutating func mustBeStored(_ message: Outgoing) -> Bool {
+        if message.retain { return true }
+        let rows = tree.match(message.bytes.extracting(0..<message.topicLength).octets)
+        return rows.indices.contains { row in
+            let recipient = tree[row]
+            return recipient.isGroup || (recipient.qos > 0 && sessions[Int(recipient.session)].isDurable)
+        }
+    }
+
+    /// Keeps, replaces or clears the topic's retained message [MQTT-3.3.1-5, 3.3.1-6].
     /// - Returns: false when a limit is reached, which is counted and logged.
-    mutating func store(_ bytes: RawSpan, _ topicLength: Int, _ propertiesLength: Int, _ qos: UInt8) -> Bool {
-        let octets = bytes.octets
-        let payloadEnd = octets.count - propertiesLength
-        let topic = octets.extracting(0..<topicLength)
-        if payloadEnd == topicLength {
-            retained.clear(topic)
+    mutating func retain(_ message: Outgoing) -> Bool {
+        let octets = message.bytes.octets
+        let payloadEnd = octets.count - message.propertiesLength
+        let topic = octets.extracting(0..<message.topicLength)
+        noteRetained(topic)
+        if payloadEnd == message.topicLength {
+            if retained.find(topic) != none || isLoadingRetained {
+                retained.clear(topic)
+                log.removeRetained(topic.raw)
+                publication.needsCommit = true
+            }
             return true
         }
+        if isStoreFull {
+            count(.storeRefused)
+            return false
+        }
+        let expiresAt = expiry(of: message)
         do throws(RetainedRefused) {
             try retained.set(
-                topic, payload: octets.extracting(topicLength..<payloadEnd),
-                properties: octets.extracting(payloadEnd..<octets.count), qos: qos)
-            return true
+                topic, payload: octets.extracting(message.topicLength..<payloadEnd),
+                properties: octets.extracting(payloadEnd..<octets.count), qos: message.qos, expiresAt: expiresAt)
         } catch {
             count(.retainedRefused)
             let (limit, most) =
@@ -45,9 +72,15 @@ extension Router {
                 case .tooManyBytes: ("limits.retained_bytes", "\(retained.limits.bytes) bytes")
                 }
             // A topic may be 64 KiB long; a line shows its beginning.
-            let name = text(bytes.extracting(0..<min(topicLength, 256)).array)
+            let name = text(message.bytes.extracting(0..<min(message.topicLength, 256)).array)
             Journal.log(.limitReached, [.limit: limit, .reason: "\(most) may be retained, not that of \(name)"])
             return false
         }
+        log.putRetained(
+            MessageHead(
+                topicLength: UInt16(message.topicLength), propertiesLength: UInt32(message.propertiesLength),
+                expiresAt: UInt64(expiresAt)), qos: message.qos, message.bytes)
+        publication.needsCommit = true
+        return true
     }
 }

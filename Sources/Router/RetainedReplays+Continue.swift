@@ -107,32 +107,38 @@ extension Router {
     private mutating func give(_ message: UInt32, _ position: Int, _ index: Int) -> Bool {
         let replay = replays.sessions[position].waiting[index]
         let number = Int(replays.sessions[position].session)
-        let link = Int(sessions[number].link)
         let kept = retained[message]
+        if kept.expiresAt != 0, kept.expiresAt <= now { return true }
         let qos = min(kept.qos, replay.qos)
-        let isDirect = canTake(number, link, qos)
-        guard isDirect || mayTake(replays.sessions[position], bytes: kept.size + replay.properties.count) else {
-            return false
-        }
+        let isDirect = canTake(number, qos) && (qos == 0 || !sessions[number].isDurable)
+        guard
+            isDirect || canTake(number, qos)
+                || mayTake(replays.sessions[position], bytes: kept.size + replay.properties.count)
+        else { return false }
         var bytes: [UInt8] = []
         retained.copy(message, properties: replay.properties, into: &bytes)
-        let propertiesLength = Int(kept.propertiesLength) + replay.properties.count
+        let outgoing = Outgoing(
+            bytes.span.raw, topicLength: Int(kept.topicLength),
+            propertiesLength: Int(kept.propertiesLength) + replay.properties.count, qos: qos, retain: true)
+        // To a new subscription it goes with the flag [MQTT-3.3.1-8].
         if isDirect {
-            openDelivery(
-                link, bytes.span.raw, topicLength: Int(kept.topicLength), propertiesLength: propertiesLength)
-            // To a new subscription it goes with the flag [MQTT-3.3.1-8].
+            let link = Int(sessions[number].link)
+            openDelivery(link, outgoing)
             appendRecipient(number, link, qos, true)
             closeDeliveries()
         } else {
-            let stored = queues.store(bytes, topicLength: Int(kept.topicLength), propertiesLength: propertiesLength)
-            enqueue(number, QueueEntry(message: stored, qos: qos, retain: true))
-            wait(number)
+            let interrupted = (publication, routed)
+            publication = Publication()
+            routed = noEntry
+            enqueue(number, outgoing, qos: qos, retain: true)
+            finishRoute(outgoing)
+            (publication, routed) = interrupted
         }
         return true
     }
 
     /// Entries of a queue up to which it takes retained messages; the rest is for new ones.
-    private static var shortQueue: Int { 64 }
+    private static var shortQueue: UInt32 { 64 }
 
     /// Whether the session may get one more, at once or into its queue. It is queued only where others wait already,
     /// or new messages would keep it waiting for ever; and the queue stays so short, at most half of its limits, that
@@ -140,9 +146,9 @@ extension Router {
     private func mayTake(_ replays: SessionReplays, bytes: Int) -> Bool {
         let number = Int(replays.session)
         // A message of `bytes` 0 is not known yet: it may be of the subscription's QoS.
-        if bytes == 0, canTake(number, Int(sessions[number].link), replays.waiting[replays.first].qos) { return true }
+        if bytes == 0, canTake(number, replays.waiting[replays.first].qos) { return true }
         let queue = sessions[number].queue
-        return !queue.isEmpty && queue.count < min(Self.shortQueue, Int(settings.queueMessages) / 2)
-            && queue.bytes + bytes <= Int(settings.queueBytes) / 2
+        return queue.waiting > 0 && queue.waiting < min(Self.shortQueue, settings.queueMessages / 2)
+            && queue.bytes + UInt64(bytes) <= settings.queueBytes / 2
     }
 }

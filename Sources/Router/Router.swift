@@ -7,6 +7,7 @@
 import Channel
 import EventLoop
 import Messages
+import Store
 
 /// The routing worker. One value, held by `main` for as long as the process lives.
 package struct Router: ~Copyable {
@@ -20,9 +21,14 @@ package struct Router: ~Copyable {
     /// Sessions by number; free ones are in `freeSessions`.
     var sessions: [Session] = []
     var freeSessions: [UInt32] = []
+    /// What those have in addition that outlive their connections.
+    var durables: [DurableState] = []
+    var freeDurables: [UInt32] = []
     /// The session of a client identifier.
     var clients: [[UInt8]: UInt32] = [:]
     var wills: [UInt32: ConnectFrame.Will] = [:]
+    /// When wills are to be published whose connections are over, in seconds of the store's clock.
+    var delayedWills: [UInt32: UInt32] = [:]
     var tree: TopicTree
     var retained: RetainedSet
     var queues = QueueStore()
@@ -32,15 +38,62 @@ package struct Router: ~Copyable {
     var openDelivery = -1
     /// Sessions that the message being routed was one too many for.
     var condemned: [Int] = []
+    /// Whose message is being routed; where it is kept, once somebody needs that; for whom it goes to the store only.
+    var publication = Publication()
+    var routed = noEntry
+    var spills: [Spill] = []
+    /// Acknowledgements that publishers do not get yet.
+    var pendings = PendingAcknowledgements()
 
-    var counters = InlineArray<11, UInt64>(repeating: 0)
+    var store: Store
+    /// Acknowledgements follow the disk.
+    let waitsForDisk: Bool
+    /// The changes of this turn.
+    var log = ChangeLog()
+    var commits = Commits()
+    /// Messages that are written only if they are still there in a moment.
+    var lingering = LingeringRing()
+    /// The next number of a message that several sessions share in the store.
+    var nextStoredMessage: UInt64
+    /// Sessions whose next page was not on disk yet when it was asked for.
+    var readers: [UInt32] = []
+    /// Nothing that would have to be stored is taken.
+    var isStoreFull = false
+    /// Milliseconds of the router's clock before which the store is given nothing, because it failed.
+    var retryAt: UInt64 = 0
+    /// Milliseconds of the router's clock at which changes were last handed over.
+    var submittedAt: UInt64 = 0
+    var isLoadingRetained = false
+    /// Topics whose retained message has changed while those of the store are loaded.
+    var retainedSinceStart: Set<[UInt8]> = []
+
+    var counters = InlineArray<16, UInt64>(repeating: 0)
+    var milliseconds = monotonicMilliseconds()
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
+    /// The store's clock, and its seconds in this turn.
+    var clock: ExpiryClock
+    var reading: ClockReading
+    var now: UInt32
+    /// Where looking for sessions whose time is up has come to, and the second that it was begun in.
+    var sweeping = 0
+    var sweptAt: UInt32 = 0
     var sessionCount = 0
+    var connectionCount = 0
     var isStopped = false
 
-    init(welcome: Welcome, settings: RouterSettings, control: consuming ControlChannel) throws(SystemError) {
+    init(
+        welcome: Welcome, settings: RouterSettings, control: consuming ControlChannel, store: consuming Store
+    ) throws(SystemError) {
         let poller = try Poller(eventsPerTurn: 128)
         try poller.add(control.descriptor, .readable, tag: Tag.control)
+        try poller.add(store.descriptor, .readable, tag: Tag.store)
+        let reading = ClockReading.current()
+        clock = ExpiryClock(saved: store.savedClock, reading: reading)
+        now = UInt32(clamping: clock.now(reading))
+        self.reading = reading
+        nextStoredMessage = store.lastMessage + 1
+        waitsForDisk = settings.durability == .commit
+        self.store = store
         self.welcome = welcome
         self.settings = settings
         self.control = control
@@ -57,7 +110,7 @@ package struct Router: ~Copyable {
     static func treeLimits(_ settings: RouterSettings) -> TopicTree.Limits {
         var limits = TopicTree.Limits()
         limits.subscriptionsOfSession = Int(settings.subscriptions)
-        limits.levels = 65_536
+        limits.levels = Int(settings.topicLevels)
         return limits
     }
 
@@ -72,4 +125,5 @@ package struct Router: ~Copyable {
 /// The tags of descriptors that are not links.
 enum Tag {
     static var control: UInt64 { UInt64.max }
+    static var store: UInt64 { UInt64.max - 1 }
 }

@@ -2,32 +2,55 @@
 
 import EventLoop
 import Messages
+import Store
 
 extension Router {
     /// Turns until the supervisor says stop or goes away. Fatal: epoll that fails.
     mutating func run() {
         report(Ready())
+        var isSweeping = false
         while !isStopped {
             let count: Int
             do {
                 // A link that was left touched has more to send that nobody will wake us for.
                 let goesOn = links.contains { $0.isOpen && $0.isTouched }
-                count = try poller.wait(milliseconds: goesOn ? 0 : replays.patience)
+                count = try poller.wait(milliseconds: goesOn || isSweeping ? 0 : patience)
             } catch {
                 fatalError("\(error)")
             }
-            seconds = UInt32(truncatingIfNeeded: coarseMilliseconds() / 1000)
+            readClocks()
             for index in 0..<count {
                 let tag = poller.tag(index)
                 if tag == Tag.control {
                     handleControl()
+                } else if tag == Tag.store {
+                    handleStore()
                 } else {
                     handleLink(Int(truncatingIfNeeded: tag), poller.readiness(index))
                 }
             }
+            isSweeping = expire()
             continueReplays()
             for link in links.indices where links[link].isTouched { flush(link) }
+            commitTurn()
         }
+    }
+
+    private mutating func readClocks() {
+        milliseconds = monotonicMilliseconds()
+        let second = UInt32(truncatingIfNeeded: milliseconds / 1000)
+        guard second != seconds else { return }
+        seconds = second
+        reading = .current()
+        now = UInt32(clamping: clock.now(reading))
+    }
+
+    /// How many milliseconds the router may wait for events.
+    private var patience: Int32 {
+        if let first = lingering.first {
+            return Int32(clamping: max(1, Int64(first.since &+ Self.lingering) - Int64(milliseconds)))
+        }
+        return replays.patience
     }
 
     private mutating func handleLink(_ link: Int, _ readiness: Poller.Interest) {

@@ -4,7 +4,7 @@ import Messages
 
 /// One client's session, in a flat table; its number is its index there.
 struct Session {
-    /// The link of its connection; -1: the number is free.
+    /// The link of its connection; -1: it has none.
     var link: Int32 = -1
     var slot: UInt32 = 0
     var generation: UInt32 = 0
@@ -14,16 +14,21 @@ struct Session {
     var keepAlive: UInt16 = 0
     var acceptNumber: UInt64 = 0
     var peer = PeerAddress(high: 0, low: 0, port: 0)
-    /// Seconds of the router's clock.
-    var connectedAt: UInt32 = 0
     /// QoS 1 and 2 messages that may be in flight to it.
     var receiveMaximum: UInt16 = 0
+    /// Seconds of the router's clock.
+    var connectedAt: UInt32 = 0
     var clientIdentifier: [UInt8] = []
     /// Packet identifiers in flight to the client.
     var outgoing = PacketWindow()
     /// Packet identifiers of the client's QoS 2 messages that it has not released.
     var incoming = PacketWindow()
     var queue = MessageQueue()
+    /// The number of its `DurableState`; `noEntry`: it has none.
+    var durable = noEntry
+    /// Acknowledgements that wait for the store or for other clients, in the order of the messages that they are for.
+    var firstPending = noEntry
+    var lastPending = noEntry
 
     struct Flags: OptionSet {
         let rawValue: UInt8
@@ -31,8 +36,49 @@ struct Session {
         static var congested: Flags { Flags(rawValue: 1) }
         /// In its link's list of sessions that wait for room.
         static var waiting: Flags { Flags(rawValue: 2) }
+        /// There is such a session: the number is not free.
+        static var exists: Flags { Flags(rawValue: 4) }
+        /// It outlives its connection, and has a `DurableState`.
+        static var durable: Flags { Flags(rawValue: 8) }
+        /// CONNACK waits for the store; nothing may be sent before it.
+        static var opening: Flags { Flags(rawValue: 16) }
+        /// It has no connection.
+        static var away: Flags { Flags(rawValue: 32) }
+
+        /// Nothing can be sent to it now.
+        static var silent: Flags {
+            @inline(__always) get { Flags(rawValue: 1 | 16 | 32) }
+        }
     }
 
     /// The JSON protocol has neither packet identifiers nor QoS 2 exchanges.
     var isJSON: Bool { version == 0 }
+
+    var isDurable: Bool {
+        @inline(__always) get { flags.contains(.durable) }
+    }
+
+    var isConnected: Bool { link >= 0 }
+}
+
+/// What a session has in addition that outlives its connection.
+struct DurableState {
+    /// Seconds that it outlives its connection; `UInt32.max`: it does not end.
+    var expiry: UInt32 = 0
+    /// Seconds of the store's clock at which it ends; 0: it is connected, or does not end.
+    var endsAt: UInt32 = 0
+    /// The sequence of the next message.
+    var nextSequence: UInt64 = 1
+    /// The last message that lies in memory, or was there; those behind it lie in the store only.
+    var loadedThrough: UInt64 = 0
+    /// Messages that lie in the store only.
+    var stored: UInt32 = 0
+    /// Packet identifiers in flight that were not sent again on this connection.
+    var notResent: UInt32 = 0
+    /// A page of them was asked for.
+    var isReading = false
+    /// The store had not committed what was asked for; asked again when it has.
+    var readAgain = false
+    /// The will lies in the store.
+    var hasStoredWill = false
 }

@@ -34,7 +34,11 @@ extension Router {
         Journal.bootstrap(
             worker: "router", level: .init(number: settings.logLevel), always: [.generation: String(welcome.generation)]
         )
-        return try Router(welcome: welcome, settings: settings, control: start.takeControl())
+        let store = try openStore(settings)
+        var router = try Router(
+            welcome: welcome, settings: settings, control: start.takeControl(), store: store)
+        try router.loadSessions()
+        return router
     }
 }
 

@@ -27,6 +27,7 @@ func routerSettings(_ configuration: Configuration) -> RouterSettings {
     var settings = RouterSettings()
     settings.sessions = UInt32(clamping: limits.sessions)
     settings.subscriptions = UInt32(clamping: limits.subscriptions)
+    settings.topicLevels = UInt32(clamping: limits.topicLevels)
     settings.inFlight = UInt16(clamping: limits.inFlight)
     settings.queueMessages = UInt32(clamping: limits.queueMessages)
     settings.queueBytes = UInt64(limits.queueBytes)
@@ -40,6 +41,16 @@ func routerSettings(_ configuration: Configuration) -> RouterSettings {
     settings.retainedBytes = UInt64(limits.retainedBytes)
     settings.packetSize = UInt32(clamping: limits.packetSize)
     settings.logLevel = configuration.log.level.number
+    settings.sessionExpiry = UInt32(clamping: limits.sessionExpiry.components.seconds)
+    settings.durability =
+        switch configuration.store.durability {
+        case .commit: .commit
+        case .periodic: .periodic
+        case .none: .none
+        }
+    settings.stateDirectory = configuration.stateDirectory
+    settings.storeBytes = UInt64(configuration.store.maxBytes)
+    settings.minimumFree = UInt64(configuration.store.minFree)
     return settings
 }
 

@@ -26,7 +26,8 @@ extension Supervisor {
         } catch {
             throw StartFailure(reason: "\(error)")
         }
-        try makeRuntimeDirectory()
+        try makeFolder(configuration.runtimeDirectory, "runtime_dir", mode: 0o750)
+        try makeFolder(configuration.stateDirectory, "state_dir", mode: 0o700)
         try openControlSocket()
         computeBudget()
         reserve = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
@@ -130,20 +131,19 @@ extension Supervisor {
         }
     }
 
-    /// The folder of the control socket, with those above it that are missing.
-    private func makeRuntimeDirectory() throws(StartFailure) {
+    /// A folder that the configuration names, with those above it that are missing.
+    private func makeFolder(_ folder: String, _ key: String, mode: mode_t) throws(StartFailure) {
         var path = ""
-        for part in configuration.runtimeDirectory.split(separator: "/") {
+        for part in folder.split(separator: "/") {
             path += "/\(part)"
-            if unsafe mkdir(path, 0o750) != 0, errno != EEXIST, errno != EROFS, errno != EACCES {
-                throw StartFailure(
-                    reason: "the folder \(path) can not be made: \(errorText(errno)); see runtime_dir")
+            // What is above it is for everybody to pass through.
+            let isLast = path.count >= folder.count
+            if unsafe mkdir(path, isLast ? mode : 0o755) != 0, errno != EEXIST, errno != EROFS, errno != EACCES {
+                throw StartFailure(reason: "the folder \(path) can not be made: \(errorText(errno)); see \(key)")
             }
         }
-        if unsafe access(configuration.runtimeDirectory, W_OK | X_OK) != 0 {
-            throw StartFailure(
-                reason: "the folder \(configuration.runtimeDirectory) can not be used: \(errorText(errno)); "
-                    + "see runtime_dir")
+        if unsafe access(folder, W_OK | X_OK) != 0 {
+            throw StartFailure(reason: "the folder \(folder) can not be used: \(errorText(errno)); see \(key)")
         }
     }
 }

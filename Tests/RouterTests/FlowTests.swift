@@ -125,7 +125,7 @@ import Testing
         case .disconnect:
             #expect(types(held) == [.dismiss] && later.isEmpty)
         }
-        let waiting = bench.router.queues.bytes
+        let waiting = bench.router.queues.messages.bytes
         #expect(waiting == 0)
     }
 

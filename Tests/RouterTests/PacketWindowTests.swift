@@ -25,12 +25,12 @@ import Testing
             case 4 where model.count < limit:
                 let identifier = UInt16.random(in: 1 ... .max, using: &random)
                 let stage = Self.stages[random.below(4)]
-                window.insert(identifier, stage)
+                window.insert(.init(identifier, stage))
                 model[identifier] = stage
                 known.append(identifier)
             case 5 where !known.isEmpty:
                 let identifier = known[random.below(known.count)]
-                #expect(window.stage(identifier) == model[identifier], "seed \(seed)")
+                #expect(window[identifier]?.stage == model[identifier], "seed \(seed)")
             default:
                 guard !known.isEmpty else { continue }
                 let identifier = known.remove(at: max(0, known.count - 1 - random.below(50)))
@@ -39,7 +39,7 @@ import Testing
             }
             if window.count != model.count { Issue.record("\(window.count) of \(model.count), seed \(seed)") }
         }
-        for identifier in UInt16.min ... .max where window.stage(identifier) != model[identifier] {
+        for identifier in UInt16.min ... .max where window[identifier]?.stage != model[identifier] {
             Issue.record("\(identifier), seed \(seed)")
         }
     }
@@ -73,10 +73,11 @@ import Testing
 
     @Test func insertingAgainChangesTheStage() {
         var window = PacketWindow()
-        window.insert(5, .receipt)
-        window.insert(5, .completion)
+        window.insert(.init(5, .receipt))
+        window.insert(.init(5, .completion, entry: 9))
         #expect(window.count == 1)
-        #expect(window.stage(5) == .completion)
+        #expect(window[5] == .init(5, .completion, entry: 9))
+        #expect(window[5]?.entry == 9)
         let removals = [window.remove(5), window.remove(5)]
         #expect(removals == [true, false])
         #expect(!window.contains(5))

@@ -4,6 +4,7 @@ import Channel
 import EventLoop
 import Glibc
 import Messages
+import Store
 import Testing
 
 @testable import Router
@@ -13,12 +14,18 @@ struct RouterBench: ~Copyable {
     var router: Router
     private var supervisor: ControlChannel
     private let listeners: Listeners
+    let folder: Folder
 
-    init(_ settings: RouterSettings = RouterSettings()) throws {
+    /// - Parameter folder: what an earlier router left, whose store is closed.
+    init(_ settings: RouterSettings = RouterSettings(), folder: Folder = Folder()) throws {
+        self.folder = folder
         let ends = try ControlChannel.pair()
+        var settings = settings
+        settings.stateDirectory = folder.path
         var router = try Router(
             welcome: Welcome(role: .router, worker: 1, generation: 1, name: "router"), settings: settings,
-            control: ControlChannel(descriptor: ends.worker))
+            control: ControlChannel(descriptor: ends.worker), store: Router.openStore(settings))
+        try router.loadSessions()
         let listeners = try Listeners(2)
         for link in 0..<2 {
             let offer = ChannelOffer(peerRole: .listener, peerWorker: UInt32(100 + link), peerName: "l\(link)")
@@ -58,9 +65,43 @@ struct RouterBench: ~Copyable {
         }
     }
 
+    /// Ends turns until everything that was changed is on disk. What lingers does so until `pass(_:)`.
+    mutating func settle() {
+        repeat {
+            for link in router.links.indices where router.links[link].isTouched { router.flush(link) }
+            router.commitTurn()
+            var wait = pollfd(fd: router.store.descriptor, events: Int16(POLLIN), revents: 0)
+            let isBusy = router.commits.submitted > router.commits.committed || isReading
+            // One descriptor, of the router's own.
+            _ = unsafe poll(&wait, 1, isBusy ? 5000 : 0)
+            router.handleStore()
+        } while router.commits.submitted > router.commits.committed || isReading
+            || router.links.contains { $0.isTouched && !$0.waiting.isEmpty && $0.hasRoom }
+    }
+
+    private var isReading: Bool { router.durables.contains { $0.isReading } || router.isLoadingRetained }
+
+    /// Lets time pass.
+    mutating func pass(milliseconds: UInt64 = 0, seconds: UInt32 = 0) {
+        router.milliseconds += milliseconds
+        router.now += seconds
+        settle()
+    }
+
+    /// Both of `hear` and `answers`.
+    mutating func hearAll(_ link: Int) -> (frames: [[UInt8]], answers: [Entry]) {
+        let all = listen(link)
+        let acknowledgements = entries(all).map { SlotEntry(word: $0) }
+        return (
+            all.filter { $0[4] != FrameType.acknowledge.rawValue && $0[4] != FrameType.hello.rawValue },
+            acknowledgements.map { Entry($0.kind, $0.slot, $0.packetIdentifier) }
+        )
+    }
+
     private mutating func listen(_ link: Int) -> [[UInt8]] {
         var stream: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 20)
+        settle()
         while true {
             router.flush(link)
             // The array is as long as the call is told.
@@ -86,19 +127,33 @@ struct RouterBench: ~Copyable {
 
     mutating func connect(
         _ link: Int, _ slot: UInt32, _ client: String, accept: UInt64 = 1, receiveMaximum: UInt16 = 100,
-        will: String? = nil
+        will: String? = nil, willDelay: UInt32 = 0, expiry: UInt32 = 0, cleanStart: Bool? = nil, generation: UInt32 = 1
     ) {
         let will = will.map {
             ConnectFrame.Will(
-                qos: 0, retain: false, delay: 0, topic: Array($0.utf8), payload: Array("gone".utf8), properties: [])
+                qos: 0, retain: false, delay: willDelay, topic: Array($0.utf8), payload: Array("gone".utf8), properties: [])
         }
         say(
             link,
             ConnectFrame(
-                slot: slot, generation: 1, acceptNumber: accept, peer: PeerAddress(ipv4: 0x7F00_0001, port: 1),
-                version: 5, cleanStart: true, keepAlive: 0, sessionExpiry: 0, receiveMaximum: receiveMaximum,
+                slot: slot, generation: generation, acceptNumber: accept,
+                peer: PeerAddress(ipv4: 0x7F00_0001, port: 1), version: 5, cleanStart: cleanStart ?? (expiry == 0),
+                keepAlive: 0, sessionExpiry: expiry, receiveMaximum: receiveMaximum,
                 maximumPacketSize: 0, clientIdentifier: Array(client.utf8), userName: [], will: will
             ).encoded())
+    }
+
+    mutating func disconnect(_ link: Int, _ slot: UInt32, will: Bool = true, generation: UInt32 = 1) {
+        say(
+            link,
+            DisconnectedFrame(
+                slot: slot, generation: generation, reasonCode: 0, publishWill: will, sessionExpiry: nil
+            ).encoded())
+    }
+
+    /// The router ends: in order, or as far as its store is concerned at the end of a turn.
+    mutating func end(inOrder: Bool) {
+        if inOrder { router.closeStore() } else { router.store.close() }
     }
 
     mutating func subscribe(_ link: Int, _ slot: UInt32, _ filter: String, qos: UInt8) {
@@ -133,6 +188,30 @@ struct RouterBench: ~Copyable {
         let entry = SlotEntry(acknowledgement: kind, slot: slot, generation: 1, packetIdentifier: identifier)
         let words = [FrameHead.word(length: 16, type: .acknowledge), entry.word]
         say(link, words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } })
+    }
+}
+
+/// A folder of the test's own, removed with it.
+final class Folder {
+    let path: String
+
+    init() {
+        var name = Array("/tmp/apus-router-XXXXXX".utf8CString)
+        // mkdtemp writes the six letters.
+        path = unsafe name.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
+    }
+
+    deinit {
+        guard let folder = unsafe opendir(path) else { return }
+        while let entry = unsafe readdir(folder) {
+            // The name is a C string within the entry.
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+                unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+            }
+            unlink(path + "/" + name)
+        }
+        unsafe closedir(folder)
+        rmdir(path)
     }
 }
 

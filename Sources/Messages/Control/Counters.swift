@@ -33,6 +33,11 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case connectsRefused
     case subscriptionsRefused
     case retainedRefused
+    case connections
+    case messagesExpired
+    case sessionsExpired
+    case storeRefused
+    case storeFailures
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }

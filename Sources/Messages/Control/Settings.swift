@@ -108,9 +108,23 @@ package struct RouterSettings: Frame, Equatable {
         case disconnect = 3
     }
 
+    /// When acknowledgements for durable sessions and retained messages go out.
+    package enum Durability: UInt8, Sendable {
+        /// After the transaction is on disk.
+        case commit = 1
+        /// At once; transactions are written about once a second.
+        case periodic = 2
+        /// At once; the disk may have them when it likes.
+        case none = 3
+    }
+
     package var sessions: UInt32 = 1_000_000
+    /// Seconds that a session may outlive its connection.
+    package var sessionExpiry: UInt32 = .max
     /// A client.
     package var subscriptions: UInt32 = 10_000
+    /// Of a topic filter.
+    package var topicLevels: UInt32 = 128
     package var inFlight: UInt16 = 1024
     package var queueMessages: UInt32 = 10_000
     package var queueBytes: UInt64 = 16 << 20
@@ -121,12 +135,21 @@ package struct RouterSettings: Frame, Equatable {
     package var packetSize: UInt32 = 8 << 20
     /// swift-log's level, 0 trace ... 6 critical.
     package var logLevel: UInt8 = 2
+    package var durability: Durability = .commit
+    /// The folder of the store.
+    package var stateDirectory = ""
+    /// Bytes that the store may take; 0: no limit but the disk's.
+    package var storeBytes: UInt64 = 0
+    /// Bytes of free disk below which nothing new is stored.
+    package var minimumFree: UInt64 = 0
 
     package init() {}
 
     package func write(to writer: inout FrameWriter) {
         writer.integer(sessions)
+        writer.integer(sessionExpiry)
         writer.integer(subscriptions)
+        writer.integer(topicLevels)
         writer.integer(inFlight)
         writer.integer(queueMessages)
         writer.integer(queueBytes)
@@ -135,11 +158,17 @@ package struct RouterSettings: Frame, Equatable {
         writer.integer(retainedBytes)
         writer.integer(packetSize)
         writer.integer(logLevel)
+        writer.integer(durability.rawValue)
+        writer.string(stateDirectory)
+        writer.integer(storeBytes)
+        writer.integer(minimumFree)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
         sessions = try reader.integer()
+        sessionExpiry = try reader.integer()
         subscriptions = try reader.integer()
+        topicLevels = try reader.integer()
         inFlight = try reader.integer()
         queueMessages = try reader.integer()
         queueBytes = try reader.integer()
@@ -149,5 +178,10 @@ package struct RouterSettings: Frame, Equatable {
         retainedBytes = try reader.integer()
         packetSize = try reader.integer()
         logLevel = try reader.integer()
+        guard let durability = Durability(rawValue: try reader.integer()) else { throw FrameError("unknown durability") }
+        self.durability = durability
+        stateDirectory = try reader.string()
+        storeBytes = try reader.integer()
+        minimumFree = try reader.integer()
     }
 }

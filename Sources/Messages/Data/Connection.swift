@@ -44,6 +44,24 @@ package struct ConnectFrame: Frame, Equatable {
             self.payload = payload
             self.properties = properties
         }
+
+        package func write(to writer: inout FrameWriter) {
+            writer.integer(qos)
+            writer.boolean(retain)
+            writer.integer(delay)
+            writer.blob(topic)
+            writer.blob(payload)
+            writer.blob(properties)
+        }
+
+        package init(from reader: inout FrameReader) throws(FrameError) {
+            qos = try reader.integer()
+            retain = try reader.boolean()
+            delay = try reader.integer()
+            topic = try reader.blob()
+            payload = try reader.blob()
+            properties = try reader.blob()
+        }
     }
 
     package var slot: UInt32
@@ -99,14 +117,7 @@ package struct ConnectFrame: Frame, Equatable {
         writer.blob(clientIdentifier)
         writer.blob(userName)
         writer.boolean(will != nil)
-        if let will {
-            writer.integer(will.qos)
-            writer.boolean(will.retain)
-            writer.integer(will.delay)
-            writer.blob(will.topic)
-            writer.blob(will.payload)
-            writer.blob(will.properties)
-        }
+        will?.write(to: &writer)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -122,11 +133,7 @@ package struct ConnectFrame: Frame, Equatable {
         maximumPacketSize = try reader.integer()
         clientIdentifier = try reader.blob()
         userName = try reader.blob()
-        will =
-            try reader.boolean()
-            ? Will(
-                qos: try reader.integer(), retain: try reader.boolean(), delay: try reader.integer(),
-                topic: try reader.blob(), payload: try reader.blob(), properties: try reader.blob()) : nil
+        will = try reader.boolean() ? Will(from: &reader) : nil
     }
 }
 

@@ -1,8 +1,13 @@
 // Keeps byte strings of any length, named by a 32-bit number, in segments that serve one size each.
 //
-// Called by TopicNodes for the names of long levels and by RetainedSet for messages. Memory grows a segment at a time,
+// Called by TopicNodes for the names of long levels, by RetainedSet for messages that are retained and by MessagePool for
+// those that wait. Memory grows a segment at a time,
 // so nothing that is kept is ever moved, and a segment that has become empty is given back, so that a change of
-// sizes leaves nothing behind. Fatal: a place that the pool has not given out, and more than 64 GiB.
+// sizes leaves nothing behind. Fatal: a place that the pool has not given out, more than 64 GiB, and a machine that has
+// no address space left.
+
+import EventLoop
+import Messages
 
 /// A pool of byte strings.
 struct BytePool: ~Copyable {
@@ -30,7 +35,7 @@ struct BytePool: ~Copyable {
     private static let classes = 8 + 7 * 4
 
     private var segments: [Segment] = []
-    private var contents: [[UInt8]] = []
+    private var contents: [Region?] = []
     /// For each class the first segment that has room.
     private var roomy = [UInt32](repeating: none, count: BytePool.classes)
     private var unused = none
@@ -42,6 +47,10 @@ struct BytePool: ~Copyable {
         let shift = (wanted - 1).bitWidth - (wanted - 1).leadingZeroBitCount - 3
         let steps = ((wanted - 1) >> shift) + 1
         return (8 + (shift - 1) * 4 + steps - 5, steps << shift)
+    }
+
+    deinit {
+        for region in contents { region?.release() }
     }
 
     /// Room for `count` bytes, whose contents are undefined.
@@ -58,9 +67,7 @@ struct BytePool: ~Copyable {
         let at = Int(number)
         var place = segments[at].freed
         if place != Self.end {
-            let offset = Int(place) * Self.granule
-            segments[at].freed =
-                UInt16(contents[at][offset]) | UInt16(contents[at][offset + 1]) << 8
+            segments[at].freed = span(number << 12 | UInt32(place), 2).load16(at: 0)
         } else {
             place = segments[at].fresh
             segments[at].fresh += UInt16(size)
@@ -79,9 +86,8 @@ struct BytePool: ~Copyable {
         let size = Self.sizeClass(count).granules
         let wasFull = isFull(at, size)
         let granule = UInt16(place & 0xFFF)
-        let offset = Int(granule) * Self.granule
-        contents[at][offset] = UInt8(truncatingIfNeeded: segments[at].freed)
-        contents[at][offset + 1] = UInt8(truncatingIfNeeded: segments[at].freed >> 8)
+        var block = self.room(place, 2)
+        block.store(segments[at].freed, at: 0)
         segments[at].freed = granule
         segments[at].live -= 1
         if wasFull { link(number, into: Int(sizeClass)) }
@@ -100,25 +106,34 @@ struct BytePool: ~Copyable {
     /// Writes `bytes` from `offset` on within the string at `place`.
     mutating func write(_ bytes: Span<UInt8>, to place: UInt32, at offset: Int = 0) {
         guard bytes.count > 0 else { return }
-        let start = Int(place & 0xFFF) * Self.granule + offset
-        var all = contents[Int(place >> 12)].mutableSpan
-        var room = all._mutatingExtracting(start..<(start + bytes.count))
-        for index in bytes.indices { room[index] = bytes[index] }
+        var block = room(place, offset + bytes.count)
+        block.copy(bytes.raw, at: offset)
     }
 
     /// Lends the `range` of the string at `place`.
     func read<Result>(_ place: UInt32, _ range: Range<Int>, _ body: (Span<UInt8>) -> Result) -> Result {
-        let start = Int(place & 0xFFF) * Self.granule
-        let segment = contents[Int(place >> 12)]
-        return body(segment.span.extracting((start + range.lowerBound)..<(start + range.upperBound)))
+        body(span(place, range.upperBound).octets.extracting(range))
     }
 
     /// Whether the string at `place` begins with `bytes`.
     func holds(_ place: UInt32, _ bytes: Span<UInt8>) -> Bool {
-        let start = Int(place & 0xFFF) * Self.granule
-        let at = Int(place >> 12)
-        for index in bytes.indices where contents[at][start + index] != bytes[index] { return false }
+        let kept = span(place, bytes.count).octets
+        for index in bytes.indices where kept[index] != bytes[index] { return false }
         return true
+    }
+
+    /// The first `count` bytes at `place`, to be used before they are freed.
+    @inline(__always)
+    @_lifetime(immortal)
+    func span(_ place: UInt32, _ count: Int) -> RawSpan {
+        contents[Int(place >> 12)]!.span(Int(place & 0xFFF) &* Self.granule, count)
+    }
+
+    /// The same, to be written.
+    @inline(__always)
+    @_lifetime(immortal)
+    func room(_ place: UInt32, _ count: Int) -> MutableRawSpan {
+        contents[Int(place >> 12)]!.mutableSpan(Int(place & 0xFFF) &* Self.granule, count)
     }
 
     private func isFull(_ at: Int, _ size: Int) -> Bool {
@@ -127,11 +142,16 @@ struct BytePool: ~Copyable {
 
     /// Bytes of memory that the pool takes.
     var memory: Int {
-        contents.reduce(segments.capacity * MemoryLayout<Segment>.stride) { $0 + $1.count }
+        contents.reduce(segments.capacity * MemoryLayout<Segment>.stride) { $0 + ($1?.byteCount ?? 0) }
     }
 
     private mutating func open(_ segment: Segment, bytes: Int) -> UInt32 {
-        let room = [UInt8](repeating: 0, count: bytes)
+        let room: Region
+        do throws(SystemError) {
+            room = try Region(byteCount: bytes)
+        } catch {
+            fatalError("no room for a segment of messages: \(error)")
+        }
         guard unused != none else {
             precondition(segments.count < (1 << 20) - 1, "A pool of topics or retained messages has reached 64 GiB.")
             segments.append(segment)
@@ -146,7 +166,8 @@ struct BytePool: ~Copyable {
     }
 
     private mutating func close(_ number: UInt32) {
-        contents[Int(number)] = []
+        contents[Int(number)]?.release()
+        contents[Int(number)] = nil
         segments[Int(number)].next = unused
         unused = number
     }

@@ -22,6 +22,8 @@ struct RetainedMessage {
     var payloadLength: UInt32
     var propertiesLength: UInt32
     var qos: UInt8
+    /// Seconds of the store's clock at which it is of no use any more; 0: never.
+    var expiresAt: UInt32 = 0
 
     /// Bytes of payload and properties.
     var stored: Int { Int(payloadLength) + Int(propertiesLength) }
@@ -65,11 +67,11 @@ struct RetainedSet: ~Copyable {
     ///
     /// Replacing needs no room among the messages, and none among the bytes either where it takes no more of them.
     mutating func set(
-        _ topic: Span<UInt8>, payload: Span<UInt8>, properties: Span<UInt8>, qos: UInt8
+        _ topic: Span<UInt8>, payload: Span<UInt8>, properties: Span<UInt8>, qos: UInt8, expiresAt: UInt32 = 0
     ) throws(RetainedRefused) {
         var message = RetainedMessage(
             node: node(of: topic), place: 0, topicLength: UInt32(topic.count), payloadLength: UInt32(payload.count),
-            propertiesLength: UInt32(properties.count), qos: qos)
+            propertiesLength: UInt32(properties.count), qos: qos, expiresAt: expiresAt)
         let known = message.node == none ? none : nodes[message.node].content
         let surcharge = Self.surcharge(topic)
         let former = known == none ? 0 : messages[Int(known)].size + surcharge

@@ -1,0 +1,92 @@
+// What an earlier router left in the store: sessions and subscriptions before anybody is served, retained messages by
+// and by while everybody is.
+
+import Journal
+import MQTT
+import Messages
+import Store
+
+extension Router {
+    /// Takes over sessions, subscriptions and identifiers. Called once, before the router is ready.
+    mutating func loadSessions() throws(StoreError) {
+        try store.forEachSession { stored in
+            let number = Int(stored.number)
+            while sessions.count <= number { sessions.append(Session()) }
+            sessions[number].flags = [.exists, .away]
+            sessions[number].version = stored.version
+            sessions[number].clientIdentifier = stored.clientIdentifier
+            clients[stored.clientIdentifier] = stored.number
+            sessionCount += 1
+            makeDurable(number, stored.expiryInterval)
+            durables[Int(sessions[number].durable)].endsAt = UInt32(clamping: stored.expiresAt)
+            wills[stored.number] = Self.will(stored.will)
+            if stored.willAt != 0 { delayedWills[stored.number] = UInt32(clamping: stored.willAt) }
+        }
+        for number in sessions.indices where sessions[number].flags.isEmpty { freeSessions.append(UInt32(number)) }
+        try store.forEachSubscription { stored in
+            _ = try? tree.subscribe(
+                stored.filter.span, session: stored.session, options: stored.options, identifier: stored.identifier)
+        }
+        try store.forEachReceived { stored in
+            sessions[Int(stored.session)].incoming.insert(.init(stored.packetIdentifier, .release))
+        }
+        for backlog in try store.backlogs() {
+            let number = Int(backlog.session)
+            let durable = Int(sessions[number].durable)
+            durables[durable].stored = UInt32(clamping: backlog.messages)
+            durables[durable].nextSequence = backlog.lastSequence + 1
+            sessions[number].queue.waiting = UInt32(clamping: backlog.messages)
+            sessions[number].queue.bytes = backlog.bytes
+        }
+        leaveAll()
+        isLoadingRetained = true
+        store.requestRetained(after: 0, rows: Self.retainedRows)
+    }
+
+    /// Who was connected when the last router ended is away since then.
+    private mutating func leaveAll() {
+        for number in sessions.indices where sessions[number].flags.contains(.durable) {
+            let durable = Int(sessions[number].durable)
+            guard durables[durable].endsAt == 0 else { continue }
+            let expiry = durables[durable].expiry
+            guard expiry > 0 else {
+                end(number, publishWill: true)
+                continue
+            }
+            if expiry != .max { durables[durable].endsAt = now &+ expiry }
+            if let will = wills[UInt32(number)], delayedWills[UInt32(number)] == nil {
+                delayedWills[UInt32(number)] = now &+ min(will.delay, expiry)
+            }
+            storeSession(number)
+        }
+    }
+
+    private static var retainedRows: Int { 1024 }
+
+    /// A piece of the retained messages has come. What has changed since the start is not undone by what was stored.
+    mutating func loadRetained(_ page: borrowing RetainedPage) {
+        for row in page.rows {
+            let octets = page.bytes(of: row).octets
+            let topic = octets.extracting(0..<Int(row.message.topicLength))
+            if !retainedSinceStart.isEmpty, retainedSinceStart.contains(topic.raw.array) { continue }
+            let payloadEnd = octets.count - Int(row.message.propertiesLength)
+            do throws(RetainedRefused) {
+                try retained.set(
+                    topic, payload: octets.extracting(Int(row.message.topicLength)..<payloadEnd),
+                    properties: octets.extracting(payloadEnd..<octets.count), qos: row.qos,
+                    expiresAt: UInt32(clamping: row.message.expiresAt))
+            } catch {
+                // The limits have been lowered: what is stored stays there until they are raised again.
+                count(.retainedRefused)
+            }
+        }
+        guard page.isLast else { return store.requestRetained(after: page.next, rows: Self.retainedRows) }
+        isLoadingRetained = false
+        retainedSinceStart = []
+    }
+
+    /// Notes that a topic's retained message has changed since the start, as long as not all are loaded.
+    mutating func noteRetained(_ topic: Span<UInt8>) {
+        if isLoadingRetained { retainedSinceStart.insert(topic.raw.array) }
+    }
+}

@@ -1,0 +1,43 @@
+// Acknowledgements that publishers do not get yet: what they are for is not safe. A value without I/O; Owe.swift gives
+// them out.
+
+import MQTT
+
+/// A PUBACK or PUBREC that waits.
+struct PendingAcknowledgement {
+    /// The publisher's session; `noEntry`: its connection is gone, and with it whoever it was for.
+    var session: UInt32
+    /// The next of the same publisher.
+    var next = noEntry
+    /// What it waits for: receivers, a transaction, the end of the routing.
+    var waits: UInt32 = 1
+    var packetIdentifier: UInt16
+    /// The packet's type.
+    var kind: UInt8
+    var reason = ReasonCode.success
+}
+
+/// The acknowledgements that wait, of all publishers.
+struct PendingAcknowledgements: ~Copyable {
+    private var table: [PendingAcknowledgement] = []
+    private var free: [UInt32] = []
+
+    subscript(number: UInt32) -> PendingAcknowledgement {
+        @inline(__always) get { table[Int(number)] }
+        @inline(__always) _modify { yield &table[Int(number)] }
+    }
+
+    /// How many wait.
+    var count: Int { table.count - free.count }
+
+    mutating func insert(_ pending: PendingAcknowledgement) -> UInt32 {
+        if let unused = free.popLast() {
+            table[Int(unused)] = pending
+            return unused
+        }
+        table.append(pending)
+        return UInt32(table.count - 1)
+    }
+
+    mutating func remove(_ number: UInt32) { free.append(number) }
+}
