@@ -71,6 +71,7 @@ let package = Package(
         module("Journal", ["CSystemd", "Systemd", logging]),
         module("Configuration", [toml]),
         module("Control"),
+        module("Store", ["CSQLite", "EventLoop"]),
 
         // Roles: what each process does.
         module(
@@ -84,7 +85,7 @@ let package = Package(
             [
                 "Arena", "Channel", "CLinux", "Connection", "EventLoop", "Journal", "Messages", "MQTT", "WebSocket",
             ]),
-        module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT"]),
+        module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT", "Store"]),
         module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
 
         // Programs: thin mains.
@@ -100,6 +101,7 @@ let package = Package(
             name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-fno-exceptions"])],
             linkerSettings: [.linkedLibrary("simdjson")]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
 
         tests("MQTT"),
@@ -113,6 +115,7 @@ let package = Package(
         tests("Systemd"),
         tests("Journal"),
         tests("Control"),
+        tests("Store", ["CSQLite"]),
         tests("Operator", ["Control", "MQTT", argumentParser]),
         tests("Supervisor", ["Configuration", "EventLoop", "Messages"]),
         tests("Listener", ["Arena", "Messages", "MQTT"]),

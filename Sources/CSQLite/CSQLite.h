@@ -1,0 +1,9 @@
+#pragma once
+#include <sqlite3.h>
+// Two calls of Linux that Store makes and that Swift's Glibc module does not export.
+#include <sys/eventfd.h>
+#include <sys/timex.h>
+
+// sqlite3_config is variadic, which Swift can not call. Without these figures that nobody reads, SQLite takes no lock
+// of the whole process for each piece of memory. Once, before the first connection.
+static inline int apus_sqlite_without_statistics(void) { return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }

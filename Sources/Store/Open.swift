@@ -1,0 +1,121 @@
+// Opening a store: look, create or migrate or set aside, check what is read at start, and only then start the threads.
+
+internal import CSQLite
+internal import EventLoop
+internal import Glibc
+
+extension Store {
+    /// Opens the store in a folder, which must exist. Waits for the disk; a damaged store is set aside and what can be
+    /// read of it recovered, which may take seconds for millions of rows. `notices` says what was done.
+    /// - Parameters:
+    ///   - maximumBytes: what the database's file may have; 0: no limit.
+    ///   - minimumFree: bytes that should be free on the disk, see `StoreEvent.space`.
+    package static func open(
+        folder: String, mode: StoreMode, maximumBytes: UInt64 = 0, minimumFree: UInt64 = 0
+    ) throws(StoreError) -> Store {
+        let paths = StorePaths(folder: folder)
+        let lock = try FolderLock(paths)
+        var notices: [StoreNotice] = []
+        if let why = try damage(paths, &notices) {
+            notices.append(try setAside(paths, why))
+            // Newly written: what is wrong now is no damage to recover from.
+            if let why = try damage(paths, &notices) {
+                throw .unusable("read the new store \(paths.file)", why, advice: "check the disk")
+            }
+        }
+        let (last, clock) = try marks(paths)
+        let state = try StoreState(paths, mode, maximumBytes: maximumBytes, minimumFree: minimumFree)
+        return try Store(state, lock, notices: notices, savedClock: clock, lastMessage: last)
+    }
+
+    private static func marks(_ paths: StorePaths) throws(StoreError) -> (UInt64, ClockMark?) {
+        do throws(SQLiteFailure) {
+            let connection = try Connection(paths.file, .read)
+            let last = try connection.integer("SELECT max(id) FROM message")
+            return (UInt64(max(last, 0)), try ClockMark.load(connection))
+        } catch {
+            throw unusable(paths, error)
+        }
+    }
+
+    /// Makes the store if there is none, and brings it to this version.
+    /// - Returns: why it is damaged; `nil`: what is read at start can be read.
+    /// - Throws: where it can not be used although it is not damaged.
+    private static func damage(_ paths: StorePaths, _ notices: inout [StoreNotice]) throws(StoreError) -> String? {
+        if StorePaths.exists(paths.marker) { return "damage was met while it was in use" }
+        var header = FileHeader.read(paths.file)
+        if header == .missing {
+            // One that was complete, but for its name, when a start was cut off.
+            if FileHeader.read(paths.unfinished) == .store(version: Schema.version) {
+                try StorePaths.move(paths.unfinished, to: paths.file)
+            } else {
+                _ = try make(paths) { _ in }
+                notices.append(.created(path: paths.file))
+            }
+            paths.syncFolder()
+            header = FileHeader.read(paths.file)
+        }
+        switch header {
+        case .missing: return "its file vanished"
+        case .damaged(let why): return why
+        case .store(let version) where version > Schema.version:
+            throw .newer(path: paths.file, version: Int(version), supported: Int(Schema.version))
+        case .store: break
+        }
+        do throws(SQLiteFailure) {
+            let connection = try Connection(paths.file, .write)
+            try connection.configure(.commit, maximumBytes: 0)
+            let found = try Schema.migrate(connection)
+            if found < Schema.version { notices.append(.migrated(from: Int(found), to: Int(Schema.version))) }
+            try check(connection)
+            return nil
+        } catch {
+            guard error.isDamage || error.isForeignSchema else { throw unusable(paths, error) }
+            return error.description
+        }
+    }
+
+    /// Reads everything that is loaded at start.
+    private static func check(_ connection: Connection) throws(SQLiteFailure) {
+        _ = try ClockMark.load(connection)
+        try Loading.sessions(connection) { _ in }
+        try Loading.subscriptions(connection) { _ in }
+        try Loading.received(connection) { _ in }
+        _ = try Loading.backlogs(connection)
+        // Whether every table is there.
+        _ = try Applier(connection)
+    }
+
+    /// Makes a store under another name, fills it, and gives it its name when it is complete and synced.
+    static func make<Result>(
+        _ paths: StorePaths, fill: (Connection) throws(SQLiteFailure) -> Result
+    ) throws(StoreError) -> Result {
+        StorePaths.remove(paths.unfinished)
+        let result: Result
+        do throws(SQLiteFailure) {
+            let connection = try Connection(paths.unfinished, .write)
+            try connection.execute("PRAGMA page_size = \(Connection.pageSize)")
+            try connection.configure(.commit, maximumBytes: 0)
+            // The version comes last, with it the store is complete.
+            try connection.execute("BEGIN IMMEDIATE")
+            for step in Schema.migrations { try connection.execute(step) }
+            result = try fill(connection)
+            try connection.execute("PRAGMA application_id = \(Schema.applicationIdentifier)")
+            try connection.execute("PRAGMA user_version = \(Schema.version)")
+            try connection.execute("COMMIT")
+            try connection.checkpoint(SQLITE_CHECKPOINT_TRUNCATE)
+        } catch {
+            StorePaths.remove(paths.unfinished)
+            throw unusable(paths, error)
+        }
+        if !StorePaths.exists(paths.file) { try StorePaths.move(paths.unfinished, to: paths.file) }
+        return result
+    }
+
+    static func unusable(_ paths: StorePaths, _ failure: SQLiteFailure) -> StoreError {
+        let advice =
+            failure.isFull
+            ? "make room on the disk" : "the broker's user must be allowed to read and write it and its folder"
+        return .unusable("use the store \(paths.file)", failure.description, advice: advice)
+    }
+}
