@@ -39,9 +39,13 @@ extension Router {
     static var lingering: UInt64 { 3 }
 
     /// Has an entry written in a moment, if it is still there.
+    ///
+    /// The identifier of a durable publisher's QoS 2 message is in the open transaction. On disk without the message
+    /// it would make a repetition of that be taken for a duplicate, so they go there together.
     @inline(__always)
     mutating func linger(_ entry: UInt32) {
         queues.messages[queues[entry].message].unwritten &+= 1
+        if publication.needsCommit { return unlingering.append(entry) }
         lingering.append(
             Lingering(
                 entry: entry, session: queues[entry].session, sequence: queues[entry].sequence, since: milliseconds))
@@ -55,6 +59,21 @@ extension Router {
                 continue
             }
             write(next.entry, mayShare: true)
+        }
+    }
+
+    /// Writes all entries of a session that are not. What comes behind them must not be on disk without them: their
+    /// publishers would send them again after it.
+    private mutating func writeUnwritten(_ number: Int) {
+        var entry = sessions[number].queue.last
+        var first = noEntry
+        while entry != noEntry, queues[entry].isUnwritten || queues[entry].sequence == 0 {
+            first = entry
+            entry = queues[entry].previous
+        }
+        while first != noEntry {
+            if queues[first].isUnwritten { write(first) }
+            first = queues[first].next
         }
     }
 
@@ -111,7 +130,10 @@ extension Router {
     mutating func spill(_ number: Int, _ head: EntryHead, identifiers: [UInt8], size: Int) {
         let durable = Int(sessions[number].durable)
         let sequence = nextSequence(number)
-        if durables[durable].stored == 0 { durables[durable].loadedThrough = sequence - 1 }
+        if durables[durable].stored == 0 {
+            durables[durable].loadedThrough = sequence - 1
+            writeUnwritten(number)
+        }
         durables[durable].stored += 1
         sessions[number].queue.waiting += 1
         sessions[number].queue.bytes += UInt64(size)
@@ -119,8 +141,10 @@ extension Router {
         publication.needsCommit = true
     }
 
-    /// Writes the message that was routed for all sessions that it is stored for.
-    mutating func writeSpills(_ message: Outgoing) {
+    /// Writes the message that was routed for all sessions that it is stored for, and those entries that may not wait.
+    mutating func writeRouted(_ message: Outgoing) {
+        for entry in unlingering { writeUnwritten(Int(queues[entry].session)) }
+        unlingering.removeAll(keepingCapacity: true)
         guard !spills.isEmpty else { return }
         let head = MessageHead(
             topicLength: UInt16(message.topicLength), propertiesLength: UInt32(message.propertiesLength),

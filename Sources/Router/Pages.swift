@@ -17,6 +17,8 @@ extension Router {
             sessions[number].queue.waiting - durables[durable].stored < Self.lowWater, sessions[number].isConnected
         else { return }
         durables[durable].isReading = true
+        durables[durable].readAfter =
+            log.isEmpty && commits.committed == commits.submitted ? .max : commits.committed
         store.requestPage(
             UInt32(number), after: durables[durable].loadedThrough, messages: Self.pageMessages,
             bytes: Self.pageBytes)
@@ -33,17 +35,22 @@ extension Router {
         for row in page.rows where row.sequence > durables[durable].loadedThrough {
             load(row, page.bytes(of: row), page.identifiers(of: row).array, number, durable)
         }
-        // What is not committed yet comes when it is.
-        if page.rows.isEmpty, durables[durable].stored > 0 {
-            if commits.committed == commits.submitted, log.isEmpty {
-                // The store has no more: something was lost, and is not waited for.
-                sessions[number].queue.waiting -= durables[durable].stored
-                durables[durable].stored = 0
-            } else {
-                readers.append(page.session)
-            }
-        }
+        if page.rows.isEmpty, durables[durable].stored > 0 { findNothing(number, durable) }
         wait(number)
+    }
+
+    /// The store had nothing for a session that should have something.
+    private mutating func findNothing(_ number: Int, _ durable: Int) {
+        if durables[durable].readAfter == .max {
+            // It never comes: the store lost it, or the limits made it drop it.
+            sessions[number].queue.waiting -= durables[durable].stored
+            durables[durable].stored = 0
+        } else if durables[durable].readAfter < commits.committed {
+            readMore(number)
+        } else {
+            // Not committed yet.
+            readers.append(UInt32(number))
+        }
     }
 
     /// Something was committed: who found nothing to read looks again.

@@ -92,7 +92,7 @@ extension Router {
             queues.messages.release(routed)
             routed = noEntry
         }
-        if !spills.isEmpty { writeSpills(message) }
+        if !spills.isEmpty || !unlingering.isEmpty { writeRouted(message) }
         // Ending a session changes the tree, so it waits until the rows of the match are done with.
         while let number = condemned.popLast() { dismiss(number, .quotaExceeded) }
     }

@@ -42,6 +42,8 @@ package struct Router: ~Copyable {
     var publication = Publication()
     var routed = noEntry
     var spills: [Spill] = []
+    /// Its entries in memory that are written at once.
+    var unlingering: [UInt32] = []
     /// Acknowledgements that publishers do not get yet.
     var pendings = PendingAcknowledgements()
 

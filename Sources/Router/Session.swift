@@ -77,8 +77,6 @@ struct DurableState {
     var notResent: UInt32 = 0
     /// A page of them was asked for.
     var isReading = false
-    /// The store had not committed what was asked for; asked again when it has.
-    var readAgain = false
-    /// The will lies in the store.
-    var hasStoredWill = false
+    /// The last transaction on disk when it was asked for; `UInt64.max`: all were.
+    var readAfter: UInt64 = 0
 }

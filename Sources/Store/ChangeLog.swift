@@ -163,7 +163,7 @@ package struct ChangeLog: Sendable {
     }
 
     /// Puts all of another log behind this one.
-    mutating func append(_ other: ChangeLog) {
+    package mutating func append(_ other: ChangeLog) {
         bytes += other.bytes
         count += other.count
         openRemoval = -1

@@ -208,10 +208,10 @@ final class Folder {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
             }
-            unlink(path + "/" + name)
+            unsafe unlink(path + "/" + name)
         }
         unsafe closedir(folder)
-        rmdir(path)
+        unsafe rmdir(path)
     }
 }
 
