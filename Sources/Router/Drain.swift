@@ -81,14 +81,19 @@ extension Router {
     /// [MQTT-3.3.4-9].
     private mutating func hasIdentifier(_ entry: UInt32, _ number: Int) -> Bool {
         if queues[entry].packetIdentifier == 0 { return assign(entry, number) }
-        guard queues[entry].flags.contains(.sent) else { return true }
-        let notResent = durables[Int(sessions[number].durable)].notResent
-        return sessions[number].outgoing.count - Int(notResent) < Int(sessions[number].receiveMaximum)
+        return !queues[entry].flags.contains(.sent) || hasQuota(number)
+    }
+
+    /// Whether one more may be in flight. An identifier of an earlier connection counts again when it is used again.
+    private func hasQuota(_ number: Int) -> Bool {
+        let durable = sessions[number].durable
+        let notResent = durable == noEntry ? 0 : Int(durables[Int(durable)].notResent)
+        return sessions[number].outgoing.count - notResent < Int(sessions[number].receiveMaximum)
     }
 
     /// Gives an entry a packet identifier. At QoS 2 a durable session's is on disk before it is used.
     private mutating func assign(_ entry: UInt32, _ number: Int) -> Bool {
-        guard sessions[number].outgoing.count < Int(sessions[number].receiveMaximum) else { return false }
+        guard hasQuota(number) else { return false }
         // A JSON client acknowledges by its TCP, whatever the QoS.
         let isOnce = queues[entry].qos == 2 && !sessions[number].isJSON
         let identifier = sessions[number].outgoing.assign(

@@ -211,7 +211,7 @@ private final class History {
 }
 
 @Suite struct DurableHistoryTests {
-    @Test(arguments: Array(1...12) as [UInt64])
+    @Test(arguments: Array(1...20) as [UInt64])
     func nothingAcknowledgedIsLost(_ seed: UInt64) throws {
         let history = try History(seed: seed)
         try history.begin()
