@@ -180,3 +180,14 @@ def test_a_session_lasts_as_long_as_its_connection(wire):
     publisher.send(w.publish(topic, "still there", 1))
     publisher.expect(w.PUBACK)
     assert client.expect(w.PUBLISH).publish(w.V5)[2] == b"still there"
+
+
+def test_an_exchange_goes_on_though_its_message_has_expired(wire):
+    """[MQTT-4.3.3-13]"""
+    client, bystander = wire(unique(), w.V5), wire()
+    client.send(w.publish(unique("expired"), "x", 2, 3, version=w.V5, props=b"\x02" + (1).to_bytes(4, "big")))
+    assert client.expect(w.PUBREC).body[:2] == w.u16(3)
+    with pytest.raises(TimeoutError):
+        bystander.read(1.5)
+    client.send(w.packet(0x62, w.u16(3)))
+    assert client.expect(w.PUBCOMP).body == w.u16(3)
