@@ -1,4 +1,5 @@
-// The topic alias table of an MQTT 5 connection: a buffer of eight bytes an alias, each naming a buffer with the topic.
+// The topic aliases that an MQTT 5 client has set: a buffer of eight bytes an alias, each naming a buffer with the topic.
+// Those that the broker gives are in Aliases+Given.swift.
 
 import CArena
 import Messages

@@ -12,6 +12,7 @@ extension Arena {
             let aliases = Buffer(unit: self[cold: slot].aliases, sizeClass: self[cold: slot].alias_class)
             used.append(aliases)
             used.append(contentsOf: aliasBuffers(aliases))
+            used.append(givenAliases(slot))
             used.append(
                 Buffer(unit: self[cold: slot].client_id_overflow, sizeClass: self[cold: slot].client_id_class))
         }

@@ -10,6 +10,8 @@ package struct Configuration: Sendable, Equatable {
     package var runtimeDirectory: String
     /// The folder that holds `apus-listener`, `apus-router` and the other workers.
     package var libexecDirectory: String
+    /// Where MQTT 5 clients are sent when the broker stops or is full; empty: nowhere.
+    package var serverReference = ""
     /// One for each port. Names are unique, and so are addresses (except those with port 0).
     package var listeners: [Listener]
     package var limits = Limits()
@@ -84,6 +86,7 @@ extension Configuration {
         package var sessions = 1_000_000
         package var sessionExpiry = Duration.seconds(30 * 24 * 3600)
         package var topicAliases = 64
+        package var givenTopicAliases = 16
         package var keepAliveMax = Duration.seconds(65_535)
         package var connectTimeout = Duration.seconds(10)
         package var httpRequest = 8 << 10

@@ -31,6 +31,11 @@ extension Configuration {
         directory(
             "libexec_dir", \.libexecDirectory,
             "Where the workers are. Without it: beside `apusd`, else `../libexec/apus` from there."),
+        .text(
+            "server_reference", \.serverReference, allowed: "HOST[:PORT], several with spaces between, or nothing",
+            "Other brokers. MQTT 5 clients are told to go there when this one stops (DISCONNECT 0x9C) or has no room for "
+                + "their session (CONNACK 0x9C)."
+        ) { isReference($0) ? $0 : nil },
     ]
 
     private static let limitKeys: [Key<Configuration>] = [
@@ -77,6 +82,9 @@ extension Configuration {
         .integer(
             "topic_aliases", \.limits.topicAliases, 0...65_535,
             "Topic aliases that an MQTT 5 client may use; 0 for none."),
+        .integer(
+            "given_topic_aliases", \.limits.givenTopicAliases, 0...255,
+            "Topic aliases that the broker uses towards an MQTT 5 client that takes them; 0 for none."),
         .duration(
             "keep_alive_max", \.limits.keepAliveMax, 0...65_535_000,
             "The longest keep-alive. MQTT 5 clients that ask for more, or for none, are told this one; 65535 s lets "
@@ -178,6 +186,11 @@ extension Configuration {
     private static func isName(_ text: String) -> Bool {
         (1...32).contains(text.utf8.count)
             && text.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }
+    }
+
+    /// MQTT 5 §4.11: what stands between the spaces is not prescribed, but it is meant for people and for DNS.
+    private static func isReference(_ text: String) -> Bool {
+        text.utf8.count <= 1024 && text.utf8.allSatisfy { (0x20..<0x7f).contains($0) }
     }
 
     private static func isHost(_ text: String) -> Bool {

@@ -55,7 +55,7 @@ extension Listener {
         Suback(
             packetIdentifier: frame.packetIdentifier, reasons: frame.reasonCodes.map(ReasonCode.init(rawValue:))
         ).encode(into: &packet, version: version)
-        appendPacket(slot, packet)
+        appendAnswer(slot, packet)
     }
 
     private mutating func answerUnsubscribe(_ frame: UnsubackFrame) {
@@ -66,7 +66,7 @@ extension Listener {
         Unsuback(
             packetIdentifier: frame.packetIdentifier, reasons: frame.reasonCodes.map(ReasonCode.init(rawValue:))
         ).encode(into: &packet, version: version)
-        appendPacket(slot, packet)
+        appendAnswer(slot, packet)
     }
 
     /// A PUBLISH or PUBREL that the router did not accept. MQTT 3.1.1 has no way to say so but to be acknowledged or
@@ -81,9 +81,11 @@ extension Listener {
         let high = UInt8(truncatingIfNeeded: frame.packetIdentifier >> 8)
         if arena[slot].version == ProtocolVersion.v5.rawValue {
             if frame.packetIdentifier == 0 { return close(slot, reason, tellClient: true) }
-            // PUBREL has the reserved flag 2 [MQTT-3.6.1-1].
-            let flags: UInt8 = frame.kind == PacketType.pubrel.rawValue ? 2 : 0
-            appendPacket(slot, [frame.kind << 4 | flags, 3, high, low, frame.reasonCode])
+            guard let type = PacketType(rawValue: frame.kind) else { return }
+            appendRefusal(slot, reason, nil) {
+                Acknowledgement(type, packetIdentifier: frame.packetIdentifier, reason: reason, properties: $0)
+                    .encode(into: &$1, version: .v5)
+            }
             // A PUBACK or PUBREC that refuses ends the exchange of a PUBLISH, and gives back what that took.
             if frame.kind == PacketType.puback.rawValue || frame.kind == PacketType.pubrec.rawValue {
                 arena[cold: slot].receive_window &+= 1

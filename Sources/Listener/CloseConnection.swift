@@ -17,14 +17,15 @@ extension Listener {
     ///   - tellClient: say DISCONNECT (MQTT 5) or a WebSocket close first.
     ///   - will: the router publishes the will, unless the client took its leave.
     ///   - detail: words for the log where the reason code alone does not tell.
+    ///   - reasonString: words for an MQTT 5 client; those of the reason code where there are none.
     mutating func close(
         _ slot: Int, _ reason: ReasonCode, tellClient: Bool, will: Bool = true, sessionExpiry: UInt32? = nil,
-        detail: String? = nil
+        detail: String? = nil, reasonString: StaticString? = nil
     ) {
         let state = state(slot)
         guard state.isOpen else { return }
         arena[cold: slot].close_reason = reason.rawValue
-        if tellClient { appendFarewell(slot, state, reason) }
+        if tellClient { appendFarewell(slot, state, reason, reasonString) }
         if state == .connecting || state == .connected {
             tellRouter(
                 DisconnectedFrame(
@@ -35,7 +36,9 @@ extension Listener {
         arena[slot].state = ConnectionState.closing.rawValue
         sockets[slot].flags.remove(.held)
         arena.clearInput(slot)
+        // [MQTT-3.3.2-7]
         arena.freeAliases(slot: slot)
+        arena.freeGivenAliases(slot: slot)
         arena.clearClientIdentifier(slot)
         json.forget(slot)
         markDirty(slot)
@@ -50,14 +53,18 @@ extension Listener {
         }
     }
 
-    private mutating func appendFarewell(_ slot: Int, _ state: ConnectionState, _ reason: ReasonCode) {
+    private mutating func appendFarewell(
+        _ slot: Int, _ state: ConnectionState, _ reason: ReasonCode, _ words: StaticString?
+    ) {
         if transport(slot) == .mqtt || transport(slot) == .webSocketMQTT {
             if state == .connected, arena[slot].version == ProtocolVersion.v5.rawValue {
                 // Some codes are for CONNACK only; what they have in common is that the client may come again.
                 let code = reason.isAllowed(in: .disconnect, from: .server) ? reason : .serverBusy
-                appendPacket(slot, [0xE0, 0x02, code.rawValue, 0x00])
+                appendRefusal(slot, code, words) {
+                    Disconnect(reason: code, properties: $0).encode(into: &$1, version: .v5)
+                }
             } else if state == .awaitingConnect || state == .connecting, arena[slot].version != 0 {
-                appendConnackRefusal(slot, reason)
+                appendConnackRefusal(slot, reason, words)
             }
         }
         if transport(slot) != .mqtt { appendWebSocketClose(slot, reason) }

@@ -26,7 +26,9 @@ extension Listener {
             else { continue }
             arena.touch(slot)
             count(.messagesSent)
-            if arena[slot].transport == Transport.mqtt.rawValue {
+            if arena[slot].flags & SlotFlags.takesAliases != 0 {
+                deliverAliased(bytes, offset &+ DeliverFrame.headByteCount, frame, recipient, slot)
+            } else if arena[slot].transport == Transport.mqtt.rawValue {
                 deliverPacket(bytes, offset &+ DeliverFrame.headByteCount, frame, recipient, slot)
             } else {
                 deliverOverWebSocket(bytes, offset &+ DeliverFrame.headByteCount, frame, recipient, slot)
@@ -61,6 +63,32 @@ extension Listener {
         shape.write(to: &span, at: start, bytes, message, frame, recipient)
     }
 
+    /// As the two above, for an MQTT 5 client that takes topic aliases: the first message of a topic gives it an alias if
+    /// there is one left, later ones have the alias in place of the topic.
+    @inline(never)
+    private mutating func deliverAliased(
+        _ bytes: RawSpan, _ message: Int, _ frame: DeliverFrame, _ recipient: SlotEntry, _ slot: Int
+    ) {
+        let maximum = arena[cold: slot].maximum_packet_size
+        let topic = bytes.extracting(message..<(message + frame.topicLength))
+        var alias = arena.givenAlias(topic, slot: slot)
+        let isKnown = alias != 0
+        if !isKnown, let next = arena.nextAlias(topic, slot: slot),
+            PublishShape(frame, qos: recipient.qos, version: arena[slot].version, alias: next.alias).fits(maximum),
+            arena.giveAlias(topic, at: next.position, slot: slot)
+        {
+            alias = next.alias
+        }
+        let shape = PublishShape(
+            frame, qos: recipient.qos, version: arena[slot].version, alias: alias, omitsTopic: isKnown)
+        guard shape.fits(maximum) else { return refuseDelivery(recipient, slot) }
+        let isFramed = arena[slot].transport != Transport.mqtt.rawValue
+        let headLength = isFramed ? FrameHeader.encodedLength(payload: shape.packetLength) : 0
+        guard var span = arena.appendOutput(slot, headLength + shape.packetLength) else { return exhausted(slot) }
+        if isFramed { _ = FrameHeader.write(opcode: .binary, length: shape.packetLength, to: &span, at: 0) }
+        shape.write(to: &span, at: headLength, bytes, message, frame, recipient)
+    }
+
     /// The message is larger than the client takes: it counts as delivered [MQTT-3.1.2-25].
     @inline(never)
     private mutating func refuseDelivery(_ recipient: SlotEntry, _ slot: Int) {
@@ -88,14 +116,22 @@ struct PublishShape {
     let packetLength: Int
     private let isVersion5: Bool
     private let qos: UInt8
+    private let topicLength: Int
+    private let alias: UInt16
 
+    /// - Parameters:
+    ///   - alias: of the topic, MQTT 5 only; 0 for none.
+    ///   - omitsTopic: the client knows what the alias stands for.
     @inline(__always)
-    init(_ frame: DeliverFrame, qos: UInt8, version: UInt8) {
+    init(_ frame: DeliverFrame, qos: UInt8, version: UInt8, alias: UInt16 = 0, omitsTopic: Bool = false) {
         isVersion5 = version == ProtocolVersion.v5.rawValue
         self.qos = qos
-        var length = 2 &+ frame.topicLength &+ frame.payloadLength &+ (qos > 0 ? 2 : 0)
+        self.alias = alias
+        topicLength = omitsTopic ? 0 : frame.topicLength
+        var length = 2 &+ topicLength &+ frame.payloadLength &+ (qos > 0 ? 2 : 0)
         if isVersion5 {
-            length &+= VariableByteInteger.encodedLength(frame.propertiesLength) &+ frame.propertiesLength
+            let properties = frame.propertiesLength &+ (alias == 0 ? 0 : 3)
+            length &+= VariableByteInteger.encodedLength(properties) &+ properties
         }
         remainingLength = length
         packetLength = 1 &+ VariableByteInteger.encodedLength(length) &+ length
@@ -113,21 +149,27 @@ struct PublishShape {
         let first = 0x30 | qos << 1 | (recipient.retain ? 1 : 0) | (recipient.duplicate ? 8 : 0)
         span.store(first, at: start)
         var position = VariableByteInteger.write(remainingLength, to: &span, at: start &+ 1)
-        span.store(UInt16(truncatingIfNeeded: frame.topicLength).byteSwapped, at: position)
+        span.store(UInt16(truncatingIfNeeded: topicLength).byteSwapped, at: position)
         position &+= 2
         if qos == 0, !isVersion5 {
             // Topic and payload lie side by side in the frame as they do in this packet.
             span.copy(bytes.extracting(unchecked(message, frame.topicLength &+ frame.payloadLength)), at: position)
             return
         }
-        span.copy(bytes.extracting(unchecked(message, frame.topicLength)), at: position)
-        position &+= frame.topicLength
+        span.copy(bytes.extracting(unchecked(message, topicLength)), at: position)
+        position &+= topicLength
         if qos > 0 {
             span.store(recipient.packetIdentifier.byteSwapped, at: position)
             position &+= 2
         }
         if isVersion5 {
-            position = VariableByteInteger.write(frame.propertiesLength, to: &span, at: position)
+            let length = frame.propertiesLength &+ (alias == 0 ? 0 : 3)
+            position = VariableByteInteger.write(length, to: &span, at: position)
+            if alias != 0 {
+                span.store(UInt8(0x23), at: position)
+                span.store(alias.byteSwapped, at: position &+ 1)
+                position &+= 3
+            }
             let properties = message &+ frame.topicLength &+ frame.payloadLength
             span.copy(bytes.extracting(unchecked(properties, frame.propertiesLength)), at: position)
             position &+= frame.propertiesLength

@@ -16,6 +16,7 @@ extension Listener {
         arena[slot].version = Connect.refusalVersion(octets, at: offset, header: header)?.rawValue ?? 0
         let connect = try Connect(decoding: octets, at: offset, header: header)
         arena[slot].version = connect.version.rawValue
+        keepWishes(slot, connect)
         try checkTerms(connect)
         guard mayConnect(slot) else {
             count(.connectionsRefused)
@@ -30,7 +31,6 @@ extension Listener {
         let properties = connect.properties
         arena.setClientIdentifier(Array(connect.clientIdentifier.utf8), slot: slot)
         arena[cold: slot].keep_alive = keepAlive(connect)
-        arena[cold: slot].maximum_packet_size = properties.maximumPacketSize ?? 0
         arena[cold: slot].receive_window = settings.inFlight
         if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
         arena[slot].state = ConnectionState.connecting.rawValue
@@ -45,6 +45,17 @@ extension Listener {
                 userName: Array((connect.username ?? "").utf8), will: will(connect)))
     }
 
+    /// What the client wants of every packet that it gets, the refusal of this one included.
+    private mutating func keepWishes(_ slot: Int, _ connect: Connect) {
+        let properties = connect.properties
+        arena[cold: slot].maximum_packet_size = properties.maximumPacketSize ?? 0
+        if properties.requestProblemInformation == false { arena[slot].flags |= SlotFlags.wantsNoReasons }
+        // [MQTT-3.1.2-26], [MQTT-3.1.2-27]
+        let aliases = min(properties.topicAliasMaximum ?? 0, UInt16(settings.givenTopicAliases))
+        arena[cold: slot].aliases_allowed = UInt8(aliases)
+        if aliases > 0 { arena[slot].flags |= SlotFlags.takesAliases }
+    }
+
     /// Terms that this broker does not grant.
     private func checkTerms(_ connect: Connect) throws(ProtocolError) {
         if connect.properties.authenticationMethod != nil {
@@ -57,7 +68,15 @@ extension Listener {
                 reason: .clientIdentifierNotValid, what: "a client identifier above limits.client_id_length",
                 clause: "MQTT-3.1.3-8")
         }
-        if let will = connect.will { try checkLongTopic(will.topic.utf8.span) }
+        guard let will = connect.will else { return }
+        try checkLongTopic(will.topic.utf8.span)
+        if will.properties.payloadFormatIndicator == true,
+            !UTF8.isValidPayload(will.payload.span, 0..<will.payload.count)
+        {
+            throw ProtocolError(
+                reason: .payloadFormatInvalid, what: "a will that is not the UTF-8 text that it is said to be",
+                clause: "MQTT 5 §3.1.3.2.3")
+        }
     }
 
     /// Whether a client that has proved nothing may connect from where it is.
@@ -105,15 +124,24 @@ extension Listener {
         guard !reason.isFailure else {
             count(.connectionsRefused)
             if transport(slot) == .webSocketJSON { refuseJSONConnect(slot, reason) }
-            return close(slot, reason, tellClient: true)
+            let isFull = reason == .quotaExceeded && !settings.serverReference.isEmpty
+            return close(slot, isFull ? .useAnotherServer : reason, tellClient: true)
         }
-        arena[slot].state = ConnectionState.connected.rawValue
         let assigned = arena[cold: slot].client_id_length == 0
         if assigned { arena.setClientIdentifier(answer.clientIdentifier, slot: slot) }
+        let packet = connack(slot, answer, assigned: assigned)
+        // A connection without room for CONNACK never comes about.
+        guard fits(packet, slot) else { return appendAnswer(slot, packet) }
+        arena[slot].state = ConnectionState.connected.rawValue
         logConnected(slot)
         if transport(slot) == .webSocketJSON { return acknowledgeJSONConnect(slot) }
-        guard let version = ProtocolVersion(rawValue: arena[slot].version) else { return }
-        var connack = Connack(sessionPresent: answer.sessionPresent, reason: reason)
+        appendPacket(slot, packet)
+    }
+
+    /// The CONNACK that accepts; nothing for a client that speaks JSON.
+    private func connack(_ slot: Int, _ answer: ConnackFrame, assigned: Bool) -> [UInt8] {
+        guard let version = ProtocolVersion(rawValue: arena[slot].version) else { return [] }
+        var connack = Connack(sessionPresent: answer.sessionPresent)
         if version == .v5 {
             if assigned { connack.properties.assignedClientIdentifier = text(answer.clientIdentifier) }
             connack.properties.sessionExpiryInterval = answer.sessionExpiry
@@ -125,13 +153,18 @@ extension Listener {
         }
         var packet: [UInt8] = []
         connack.encode(into: &packet, version: version)
-        appendPacket(slot, packet)
+        return packet
     }
 
     /// CONNACK with a reason to refuse; nothing for a version that has no such answer.
-    mutating func appendConnackRefusal(_ slot: Int, _ reason: ReasonCode) {
+    mutating func appendConnackRefusal(_ slot: Int, _ reason: ReasonCode, _ words: StaticString?) {
         // A version that is not ours is refused in the words of 3.1.1 [MQTT-3.1.2-2] or those of 5 above it.
         let version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
+        if version == .v5 {
+            return appendRefusal(slot, reason, words) {
+                Connack(reason: reason, properties: $0).encode(into: &$1, version: .v5)
+            }
+        }
         var packet: [UInt8] = []
         Connack(reason: reason).encode(into: &packet, version: version)
         if !packet.isEmpty { appendPacket(slot, packet) }

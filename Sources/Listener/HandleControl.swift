@@ -1,6 +1,7 @@
 // What the supervisor says to a running listener.
 
 import Arena
+import CArena
 import Channel
 import Connection
 import EventLoop
@@ -68,7 +69,9 @@ extension Listener {
         stopDeadline = clock.milliseconds + UInt64(stop.limit)
         let reason = ReasonCode(rawValue: stop.reasonCode)
         for slot in 0..<sockets.count where sockets[slot].descriptor >= 0 {
-            close(slot, reason, tellClient: true)
+            // MQTT 5 §4.11: only that version can be told where to go.
+            let isSent = arena[slot].version == ProtocolVersion.v5.rawValue && !settings.serverReference.isEmpty
+            close(slot, isSent ? .useAnotherServer : reason, tellClient: true)
         }
     }
 

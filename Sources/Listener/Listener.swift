@@ -102,6 +102,10 @@ struct SlotSocket {
 enum SlotFlags {
     /// CONNECT asked for a session that outlives the connection.
     static var sessionOutlives: UInt8 { 1 }
+    /// CONNECT asked for no reason strings (MQTT 5 §3.1.2.11.7).
+    static var wantsNoReasons: UInt8 { 2 }
+    /// The client takes topic aliases, and the configuration lets them be given.
+    static var takesAliases: UInt8 { 4 }
 }
 
 /// The tags of descriptors that are not connections.

@@ -96,6 +96,8 @@ extension Listener {
             }
         }
         let topic = try resolveTopic(slot, bytes, packet)
+        // The answer, 0x99, is the router's: it comes in its order [MQTT-4.6.0-2].
+        let isInvalid = packet.isText && !UTF8.isValidPayload(bytes.octets, packet.payload)
         let alias = packet.topicAliasProperty
         let propertiesLength = packet.properties.count - alias.count
         let length =
@@ -106,7 +108,8 @@ extension Listener {
         }
         PublishFrame.writeHead(
             to: &frame, slot: UInt32(slot), generation: arena[slot].generation,
-            packetIdentifier: packet.packetIdentifier, flags: flags, topicLength: topic.byteCount,
+            packetIdentifier: packet.packetIdentifier,
+            flags: isInvalid ? flags | PublishFrame.payloadInvalid : flags, topicLength: topic.byteCount,
             payloadLength: packet.payload.count, propertiesLength: propertiesLength)
         var position = PublishFrame.headByteCount
         frame.copy(topic, at: position)
@@ -225,6 +228,6 @@ extension Listener {
     mutating func violate(_ slot: Int, _ error: ProtocolError) {
         count(error.reason == .malformedPacket ? .malformedPackets : .protocolErrors)
         logViolation(slot, error)
-        close(slot, error.reason, tellClient: true, detail: "protocol violation")
+        close(slot, error.reason, tellClient: true, detail: "protocol violation", reasonString: error.what)
     }
 }

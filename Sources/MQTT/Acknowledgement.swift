@@ -1,5 +1,5 @@
-// PUBACK, PUBREC, PUBREL and PUBCOMP with storage of their own (MQTT 5 §3.4 to §3.7), for clients and tests. Listeners
-// and router read them with `AckHeader`.
+// PUBACK, PUBREC, PUBREL and PUBCOMP with storage of their own (MQTT 5 §3.4 to §3.7), for clients, for refusals
+// and tests. Listeners and router read them with `AckHeader`.
 
 /// A step in the delivery of a message above QoS 0.
 package struct Acknowledgement: Sendable, Equatable {

@@ -13,6 +13,8 @@
     /// The encoded properties, checked, without their length; empty before v5.
     @usableFromInline package let properties: Range<Int>
     @usableFromInline package let payload: Range<Int>
+    /// Whether the publisher says that the payload is UTF-8 text, which is not checked here.
+    @usableFromInline package let isText: Bool
     /// 1...65535; 0: none. Limits are the caller's.
     @usableFromInline package let topicAlias: UInt16
     /// Where the alias property starts, 0: nowhere.
@@ -62,16 +64,16 @@
             if bytes[position] == 0 {
                 position &+= 1
                 properties = position..<position
-                (topicAlias, aliasOffset) = (0, 0)
+                (topicAlias, aliasOffset, isText) = (0, 0, false)
             } else {
                 let found = try Self.checkProperties(bytes, at: position, end: end, from: sender)
                 properties = found.range
                 position = found.range.upperBound
-                (topicAlias, aliasOffset) = (found.alias, found.aliasOffset)
+                (topicAlias, aliasOffset, isText) = (found.alias, found.aliasOffset, found.isText)
             }
         } else {
             properties = position..<position
-            (topicAlias, aliasOffset) = (0, 0)
+            (topicAlias, aliasOffset, isText) = (0, 0, false)
         }
         if topicStart == topicEnd, topicAlias == 0 {
             throw .forbidden("a PUBLISH with neither a topic name nor an alias", "MQTT-3.3.2.1")
@@ -88,16 +90,19 @@
     @usableFromInline @inline(never)
     static func checkProperties(
         _ bytes: Span<UInt8>, at position: Int, end: Int, from sender: Sender
-    ) throws(ProtocolError) -> (range: Range<Int>, alias: UInt16, aliasOffset: Int) {
+    ) throws(ProtocolError) -> (range: Range<Int>, alias: UInt16, aliasOffset: Int, isText: Bool) {
         var reader = PacketReader(bytes, position..<end)
         let range = try reader.range(try reader.variable())
         var alias: (value: UInt16, offset: Int) = (0, 0)
+        var isText = false
         var cursor = PropertyCursor(bytes, range, of: .publish, from: sender)
         while let property = try cursor.next() {
-            if property.identifier == .topicAlias {
-                alias = (UInt16(property.number), cursor.reader.position - 3)
+            switch property.identifier {
+            case .topicAlias: alias = (UInt16(property.number), cursor.reader.position - 3)
+            case .payloadFormatIndicator: isText = property.number == 1
+            default: break
             }
         }
-        return (range, alias.value, alias.offset)
+        return (range, alias.value, alias.offset, isText)
     }
 }

@@ -27,7 +27,7 @@ extension UTF8 {
     }
 
     /// Whether the bytes are well-formed UTF-8, U+0000 allowed: what a payload format indicator of 1 says of a payload
-    /// (MQTT 5 §3.3.2.3.2). For those who want to answer 0x99; no decoder calls this.
+    /// (MQTT 5 §3.3.2.3.2). For those who answer 0x99; no decoder calls this.
     package static func isValidPayload(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         (try? UTF8Span(validating: bytes.extracting(range))) != nil
     }

@@ -80,6 +80,7 @@ func listenerSettings(
     settings.topicLength = UInt32(clamping: limits.topicLength)
     settings.clientIdentifierLength = UInt32(clamping: limits.clientIDLength)
     settings.topicAliases = UInt16(clamping: limits.topicAliases)
+    settings.givenTopicAliases = UInt8(clamping: limits.givenTopicAliases)
     settings.inFlight = UInt16(clamping: limits.inFlight)
     // 65,535 s is no limit: a client could not ask for more, and may ask for none.
     let keepAlive = UInt16(clamping: limits.keepAliveMax.components.seconds)
@@ -89,6 +90,7 @@ func listenerSettings(
     settings.connectTimeout = milliseconds(limits.connectTimeout)
     settings.heartbeatTimeout = milliseconds(limits.heartbeatTimeout)
     settings.webSocketPingInterval = milliseconds(limits.websocketPingInterval)
+    settings.serverReference = configuration.serverReference
     settings.origins = listener.origins
     settings.hosts = listener.hosts
     return settings

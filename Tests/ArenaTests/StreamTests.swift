@@ -72,6 +72,57 @@ import Testing
         #expect(arena.topicBytes(1, 0) == nil)
     }
 
+    @Test(arguments: [1, 7, 255] as [UInt8])
+    func topicsKeepTheAliasThatTheyWereGiven(_ allowed: UInt8) throws {
+        var arena = try makeArena(buffers: 1 << 20)
+        arena[cold: 3].aliases_allowed = allowed
+        let seed: UInt64 = 67
+        var random = SplitMix64(seed: seed)
+        var model: [[UInt8]: UInt16] = [:]
+        for _ in 0..<600 {
+            let topic = random.octets(upTo: 90)
+            #expect(arena.alias(topic, 3) == model[topic] ?? 0, "seed \(seed)")
+            guard model[topic] == nil, let alias = arena.give(topic, 3) else { continue }
+            model[topic] = alias
+            #expect(alias == UInt16(model.count), "seed \(seed)")
+        }
+        #expect(model.count <= Int(allowed))
+        #expect(model.count > Int(allowed) / 2, "the table has room for topics of the usual length")
+        let tooLong = arena.give([UInt8](repeating: 0, count: 65_535), 3)
+        #expect(tooLong == nil)
+        #expect(arena.buffersInUse().isEmpty, "the slot is free")
+        arena[3].state = 1
+        #expect(arena.buffersInUse() == [arena.givenAliases(3)])
+        for (topic, alias) in model { #expect(arena.alias(topic, 3) == alias, "seed \(seed)") }
+        arena.freeGivenAliases(slot: 3)
+        arena.commitFrees()
+        #expect(arena.alias(model.keys.first!, 3) == 0)
+        #expect(arena.buffersInUse().isEmpty)
+    }
+
+    @Test func aliasesOfABatchThatIsUndoneAreGivenAnew() throws {
+        var arena = try makeArena()
+        arena[cold: 0].aliases_allowed = 2
+        #expect(arena.give([1], 0) == 1)
+        arena.beginBatch()
+        arena.touch(0)
+        #expect(arena.give([2, 2], 0) == 2)
+        // What a successor does with a batch that was not committed.
+        arena[0] = unsafe arena.preimages[0].hot
+        #expect(arena.alias([2, 2], 0) == 0)
+        #expect(arena.alias([1], 0) == 1)
+        #expect(arena.give([3, 3, 3], 0) == 2)
+        #expect(arena.alias([3, 3, 3], 0) == 2)
+    }
+
+    @Test func withoutMemoryATopicGoesWithoutAnAlias() throws {
+        var arena = try makeArena()
+        while arena.allocate(256) != nil {}
+        arena[cold: 0].aliases_allowed = 2
+        #expect(arena.give([1], 0) == nil)
+        #expect(arena.alias([1], 0) == 0)
+    }
+
     @Test(arguments: [0, 1, 36, 37, 300, 65_535])
     func clientIdentifiersOfAnyLengthAreKept(_ length: Int) throws {
         var arena = try makeArena(buffers: 1 << 20)

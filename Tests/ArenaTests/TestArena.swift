@@ -46,5 +46,14 @@ extension Arena {
 
     func topicBytes(_ alias: UInt16, _ slot: Int) -> [UInt8]? { topic(ofAlias: alias, slot: slot)?.array }
 
+    func alias(_ topic: [UInt8], _ slot: Int) -> UInt16 { givenAlias(topic.span.raw, slot: slot) }
+
+    mutating func give(_ topic: [UInt8], _ slot: Int) -> UInt16? {
+        guard let next = nextAlias(topic.span.raw, slot: slot),
+            giveAlias(topic.span.raw, at: next.position, slot: slot)
+        else { return nil }
+        return next.alias
+    }
+
     func unsent() -> [UInt8] { unsentFrames().array }
 }

@@ -36,6 +36,7 @@ func problems(_ text: String) -> [String] {
             state_dir = "/s"
             runtime_dir = "/r"
             libexec_dir = "/l"
+            server_reference = "other.example:1883 another.example"
 
             [[listener]]
             name = "tcp-6"
@@ -68,6 +69,7 @@ func problems(_ text: String) -> [String] {
             retained_bytes = "0 B"
             sessions = 12
             topic_aliases = 0
+            given_topic_aliases = 255
             keep_alive_max = "2 min"
             connect_timeout = "500 ms"
             http_request = 4096
@@ -111,6 +113,8 @@ func problems(_ text: String) -> [String] {
         expected.limits.retainedBytes = 0
         expected.limits.sessions = 12
         expected.limits.topicAliases = 0
+        expected.limits.givenTopicAliases = 255
+        expected.serverReference = "other.example:1883 another.example"
         expected.limits.keepAliveMax = .seconds(120)
         expected.limits.connectTimeout = .milliseconds(500)
         expected.limits.httpRequest = 4096

@@ -41,7 +41,7 @@ import Testing
             (
                 "[store]\ndurability = \"none\"", 1, "store",
                 "unknown; known here: [[listener]], [auth], [limits], [log], [supervisor], libexec_dir, runtime_dir, "
-                    + "state_dir"
+                    + "server_reference, state_dir"
             ),
             ("listener = 1", 1, "listener", "must be tables, each headed [[listener]]"),
             ("listener = []", 1, "listener", "at least one is needed"),

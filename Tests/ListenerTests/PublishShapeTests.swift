@@ -18,19 +18,25 @@ import Testing
                 for length in Self.payloads {
                     for hasProperties in version == .v5 ? [false, true] : [false] {
                         try check(version, qos, length, hasProperties)
+                        guard version == .v5 else { continue }
+                        try check(version, qos, length, hasProperties, alias: 1)
+                        try check(version, qos, length, hasProperties, alias: 0x0102, omitsTopic: true)
                     }
                 }
             }
         }
     }
 
-    private func check(_ version: ProtocolVersion, _ qos: QoS, _ length: Int, _ hasProperties: Bool) throws {
+    private func check(
+        _ version: ProtocolVersion, _ qos: QoS, _ length: Int, _ hasProperties: Bool, alias: UInt16 = 0,
+        omitsTopic: Bool = false
+    ) throws {
         var properties = Properties()
         if hasProperties {
             properties.contentType = String(repeating: "t", count: 130)
             properties.messageExpiryInterval = 77
         }
-        let publish = Publish(
+        var publish = Publish(
             topic: "a/bc", payload: [UInt8](repeating: 0x2A, count: length), qos: qos, retain: length % 2 == 0,
             duplicate: qos != .atMostOnce && length % 3 == 0, packetIdentifier: qos == .atMostOnce ? 0 : 0x1234,
             properties: properties)
@@ -40,6 +46,14 @@ import Testing
         let header = try #require(try FixedHeader.read(expected.span, at: 0, version: version))
         let parts = try PublishHeader(expected.span, at: 0, header: header, version: version, from: .server)
         let message = Array(expected[parts.topic]) + publish.payload + expected[parts.properties]
+        if alias != 0 {
+            // In front, where the codec writes it behind the others.
+            publish.topic = omitsTopic ? "" : publish.topic
+            publish.properties.topicAlias = alias
+            expected = []
+            publish.encode(into: &expected, version: version)
+            expected = try withAliasInFront(expected)
+        }
         var bytes = [UInt8](repeating: 0, count: DeliverFrame.headByteCount) + message
         while bytes.count % 8 != 0 { bytes.append(0) }
         writeHead(&bytes, parts)
@@ -47,7 +61,8 @@ import Testing
         let recipient = SlotEntry(
             recipient: 1, generation: 1, packetIdentifier: publish.packetIdentifier, qos: qos.rawValue,
             retain: publish.retain, duplicate: publish.duplicate)
-        let shape = PublishShape(frame, qos: qos.rawValue, version: version.rawValue)
+        let shape = PublishShape(
+            frame, qos: qos.rawValue, version: version.rawValue, alias: alias, omitsTopic: omitsTopic)
         #expect(shape.packetLength == expected.count)
         var written = [UInt8](repeating: 0xEE, count: 3 + shape.packetLength + 2)
         write(shape, &written, bytes, frame, recipient)
@@ -58,6 +73,18 @@ import Testing
             shape.fits(UInt32($0))
         }
         #expect(fits == [true, false, true, true])
+    }
+
+    private func withAliasInFront(_ packet: [UInt8]) throws -> [UInt8] {
+        let header = try #require(try FixedHeader.read(packet.span, at: 0, version: .v5))
+        let parts = try PublishHeader(packet.span, at: 0, header: header, version: .v5, from: .server)
+        let alias = parts.topicAliasProperty
+        let others = parts.properties.lowerBound..<alias.lowerBound
+        var result = Array(packet[..<others.lowerBound])
+        result += packet[alias]
+        result += packet[others]
+        result += packet[alias.upperBound...]
+        return result
     }
 
     private func writeHead(_ bytes: inout [UInt8], _ parts: PublishHeader) {

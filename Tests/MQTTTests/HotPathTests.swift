@@ -19,6 +19,7 @@ import Testing
             #expect(Array(bytes[found.topic]) == Array(packet.topic.utf8))
             #expect(Array(bytes[found.payload]) == packet.payload)
             #expect(found.hasProperties == !packet.properties.isEmpty)
+            #expect(found.isText == (packet.properties.payloadFormatIndicator ?? false))
             let properties = try publishProperties(bytes, found.properties, from: sender)
             #expect(properties == packet.properties)
 

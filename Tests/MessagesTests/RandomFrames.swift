@@ -63,6 +63,7 @@ extension ListenerSettings: RandomFrame {
         settings.topicLength = r.integer()
         settings.clientIdentifierLength = r.integer()
         settings.topicAliases = r.integer()
+        settings.givenTopicAliases = r.integer()
         settings.inFlight = r.integer()
         settings.keepAliveMaximum = r.integer()
         settings.outputBuffer = r.integer()
@@ -70,6 +71,7 @@ extension ListenerSettings: RandomFrame {
         settings.connectTimeout = r.integer()
         settings.heartbeatTimeout = r.integer()
         settings.webSocketPingInterval = r.integer()
+        settings.serverReference = r.text()
         settings.origins = r.list { $0.text() }
         settings.hosts = r.list { $0.text() }
         return settings

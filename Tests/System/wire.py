@@ -37,6 +37,13 @@ class Packet(NamedTuple):
             rest = rest[used + skip:]
         return topic, packet_id, rest
 
+    def properties(self):
+        """The properties of a version 5 packet of a server, as read_properties has them; none where it is short."""
+        start = {CONNACK: 2, DISCONNECT: 1, SUBACK: 2, UNSUBACK: 2}.get(self.type, 3)
+        if self.type == PUBLISH:
+            start = 2 + int.from_bytes(self.body[:2], "big") + (2 if self.qos else 0)
+        return read_properties(self.body[start:])[0] if len(self.body) > start else []
+
 
 def varint(value):
     encoded = bytearray()
@@ -55,6 +62,36 @@ def read_varint(data):
         if byte < 128:
             return value, index + 1
     return None, 0
+
+
+# Bytes of the properties that are neither strings nor binary data; 0 is a variable byte integer.
+PROPERTY_SIZES = {0x01: 1, 0x02: 4, 0x0B: 0, 0x11: 4, 0x13: 2, 0x17: 1, 0x18: 4, 0x19: 1, 0x21: 2, 0x22: 2, 0x23: 2,
+                  0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1}
+
+
+def read_properties(data):
+    """([(identifier, value)], bytes used): numbers as int, strings and binary data as bytes, pairs as two of them."""
+    length, used = read_varint(data)
+    rest, found = data[used:used + length], []
+
+    def take_text():
+        nonlocal rest
+        size = int.from_bytes(rest[:2], "big")
+        value, rest = rest[2:2 + size], rest[2 + size:]
+        return value
+
+    while rest:
+        identifier, rest = rest[0], rest[1:]
+        size = PROPERTY_SIZES.get(identifier)
+        if size:
+            value, rest = int.from_bytes(rest[:size], "big"), rest[size:]
+        elif size == 0:
+            value, skip = read_varint(rest)
+            rest = rest[skip:]
+        else:
+            value = (take_text(), take_text()) if identifier == 0x26 else take_text()
+        found.append((identifier, value))
+    return found, used + length
 
 
 def u16(value):

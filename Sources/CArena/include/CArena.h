@@ -1,4 +1,4 @@
-// The lasting memory of a listener: its layout, version 1.
+// The lasting memory of a listener: its layout, version 2.
 //
 // The supervisor makes a memfd of this shape for every listener and keeps it; the listener maps it. Everything that
 // must outlive the process lies here as plain data: a slot for each connection, buffers named by offset, the frames
@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define APUS_ARENA_MAGIC 0x616E657261737061ull // "apusarena", as eight bytes
-#define APUS_ARENA_VERSION 1u
+#define APUS_ARENA_VERSION 2u
 #define APUS_BUFFER_UNIT 256u // buffers are named by their offset in units of this; class 0 has this size
 
 // The part of a slot that a step saves before it begins: one cache line.
@@ -34,7 +34,7 @@ typedef struct {
     uint8_t input_class;   // size classes of the two buffers
     uint8_t output_class;
     uint8_t output_hint;   // class that the last output needed
-    uint8_t spare;
+    uint8_t aliases_given; // topic aliases that the broker has given on this connection: 1 up to this one
     uint32_t epoch;        // the batch that touched the slot last
     uint32_t raw_length;   // bytes of WebSocket frames that are not taken apart, which lie behind the plain ones
 } apus_slot_hot;
@@ -56,11 +56,13 @@ typedef struct {
     uint32_t opened;           // tenths of a second of the loop's clock at which the connection was accepted
     uint32_t last_ping;        // tenths at which the server last sent a WebSocket ping
     uint32_t maximum_packet_size; // what the client accepts; 0: anything
+    uint32_t given_aliases;    // buffer of the topics that have an alias of the broker's; 0: none
     uint64_t ws_machine;       // MessageMachine
     uint64_t ws_remaining;     // payload bytes of the frame under way that have not come
     uint32_t ws_key;           // its mask, turned to the next byte
     uint8_t ws_text, ws_final; // it is part of a text message; it ends its message
-    uint16_t spare16;
+    uint8_t given_class;       // its size class
+    uint8_t aliases_allowed;   // how many aliases the broker may give
     uint8_t client_id[36];
 } apus_slot_cold;
 

@@ -26,6 +26,8 @@ package struct ListenerSettings: Frame, Equatable {
     package var topicLength: UInt32 = 65_535
     package var clientIdentifierLength: UInt32 = 65_535
     package var topicAliases: UInt16 = 64
+    /// That this broker uses towards a client.
+    package var givenTopicAliases: UInt8 = 16
     package var inFlight: UInt16 = 1024
     /// Seconds; the most that a client may ask for, 0 for no limit.
     package var keepAliveMaximum: UInt16 = 0
@@ -36,6 +38,8 @@ package struct ListenerSettings: Frame, Equatable {
     package var connectTimeout: UInt32 = 10_000
     package var heartbeatTimeout: UInt32 = 30_000
     package var webSocketPingInterval: UInt32 = 20_000
+    /// Where clients are sent when they can not stay here; empty: nowhere.
+    package var serverReference = ""
     package var origins: [String] = ["same"]
     package var hosts: [String] = []
 
@@ -52,6 +56,7 @@ package struct ListenerSettings: Frame, Equatable {
         writer.integer(topicLength)
         writer.integer(clientIdentifierLength)
         writer.integer(topicAliases)
+        writer.integer(givenTopicAliases)
         writer.integer(inFlight)
         writer.integer(keepAliveMaximum)
         writer.integer(outputBuffer)
@@ -59,6 +64,7 @@ package struct ListenerSettings: Frame, Equatable {
         writer.integer(connectTimeout)
         writer.integer(heartbeatTimeout)
         writer.integer(webSocketPingInterval)
+        writer.string(serverReference)
         for list in [origins, hosts] {
             writer.integer(UInt32(list.count))
             for text in list { writer.string(text) }
@@ -79,6 +85,7 @@ package struct ListenerSettings: Frame, Equatable {
         topicLength = try reader.integer()
         clientIdentifierLength = try reader.integer()
         topicAliases = try reader.integer()
+        givenTopicAliases = try reader.integer()
         inFlight = try reader.integer()
         keepAliveMaximum = try reader.integer()
         outputBuffer = try reader.integer()
@@ -86,6 +93,7 @@ package struct ListenerSettings: Frame, Equatable {
         connectTimeout = try reader.integer()
         heartbeatTimeout = try reader.integer()
         webSocketPingInterval = try reader.integer()
+        serverReference = try reader.string()
         origins = try Self.strings(&reader)
         hosts = try Self.strings(&reader)
     }

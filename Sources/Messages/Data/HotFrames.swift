@@ -5,11 +5,14 @@
 ///
 /// Layout behind the header: u32 slot, u16 packet identifier, u16 topic length, u32 properties' length, u32 generation,
 /// then topic, payload and properties (encoded as in MQTT 5, without their length). The frame's flags are those of the
-/// MQTT header: bit 0 retain, bits 1 and 2 QoS, bit 3 duplicate.
+/// MQTT header: bit 0 retain, bits 1 and 2 QoS, bit 3 duplicate; bit 4 says that the payload is not the text that its
+/// publisher calls it.
 @usableFromInline
 package struct PublishFrame {
     /// Bytes before the topic.
     @inlinable package static var headByteCount: Int { 24 }
+    /// The bit of `isPayloadInvalid`.
+    @inlinable package static var payloadInvalid: UInt8 { 0x10 }
 
     @usableFromInline package let slot: UInt32
     @usableFromInline package let generation: UInt32
@@ -22,6 +25,9 @@ package struct PublishFrame {
 
     @inlinable package var qos: UInt8 { flags >> 1 & 3 }
     @inlinable package var retain: Bool { flags & 1 != 0 }
+    /// The payload format indicator is 1, but the payload is not UTF-8: to be answered with 0x99 in its turn, and
+    /// delivered to nobody.
+    @inlinable package var isPayloadInvalid: Bool { flags & Self.payloadInvalid != 0 }
     @inlinable package var payloadLength: Int { messageLength &- topicLength &- propertiesLength }
 
     /// Writes the head; the caller copies topic, payload and properties behind it.
