@@ -9,9 +9,9 @@ what matters here: the packet identifiers, and the moment of an acknowledgement.
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import threading
+from random import Random, randrange
 
 import wire as w
 from broker import is_alive, wait_until
@@ -33,9 +33,9 @@ def scale(short, long):
 
 def seeded():
     """A generator whose seed is printed; APUS_SEED repeats it."""
-    seed = int(os.environ.get("APUS_SEED") or random.randrange(1 << 32))
+    seed = int(os.environ.get("APUS_SEED") or randrange(1 << 32))
     print(f"APUS_SEED={seed}")
-    return random.Random(seed)
+    return Random(seed)
 
 
 def kill_everything(broker):
@@ -315,8 +315,9 @@ class Traffic:
     """Four publishers and five subscribers, each in its own way: prompt, slow, with a small window, coming and going,
     away. Flows from the start of the `with` block until finish()."""
 
-    def __init__(self, port, random, name="traffic"):
-        self.port, self.random, self.name = port, random, name
+    def __init__(self, port, chance, name):
+        self.port, self.name = port, name
+        self.random = Random(chance.random())  # its thread has its own
         self.flows, self.errors = False, []
         self.publishers, self.subscribers, self.tasks = [], [], []
         self.loop = asyncio.new_event_loop()
@@ -349,7 +350,7 @@ class Traffic:
                            for number, window in enumerate((1, 8, 32, 64))]
         self.subscribers = [
             Subscriber(self, 0, w.V311), Subscriber(self, 1, w.V5, linger=0.02),
-            Subscriber(self, 2, w.V5, receive_maximum=5, linger=0.005), Subscriber(self, 3, w.V311, linger=0.01),
+            Subscriber(self, 2, w.V5, receive_maximum=5, linger=0.001), Subscriber(self, 3, w.V311, linger=0.01),
             Subscriber(self, 4, w.V5)]
         roamers = self.subscribers[3:]
         self.tasks = [asyncio.create_task(client.run()) for client in self.clients]
@@ -381,13 +382,18 @@ class Traffic:
         before = self.acknowledged()
         wait_until(lambda: self.acknowledged() >= before + more or self.errors, "acknowledgements", timeout)
 
-    def finish(self, timeout=40):
-        """Lets everything arrive, and compares."""
+    def finish(self, patience=20):
+        """Lets everything arrive, as long as something still does, and compares."""
         self.flows = False
-        with contextlib.suppress(TimeoutError):
-            wait_until(lambda: self.is_settled() or self.errors, "the last message", timeout)
+        arrived = -1
+        while not (self.is_settled() or self.errors) and arrived != (arrived := self.arrived()):
+            with contextlib.suppress(TimeoutError):
+                wait_until(lambda: self.is_settled() or self.errors, "the last message", patience)
         self.check()
-        assert self.is_settled(), f"not everything was acknowledged in {timeout} s"
+        assert self.is_settled(), f"not everything was acknowledged, and nothing more arrived in {patience} s"
+
+    def arrived(self):
+        return sum(len(sequences) for subscriber in self.subscribers for sequences in subscriber.sequences.values())
 
     def is_settled(self):
         return not any(publisher.in_flight for publisher in self.publishers) and all(
