@@ -28,7 +28,7 @@ extension Router {
                 (offset &+ PublishFrame.headByteCount)..<(offset &+ PublishFrame.headByteCount &+ frame.messageLength)),
             topicLength: frame.topicLength, propertiesLength: frame.propertiesLength, qos: frame.qos,
             retain: frame.retain)
-        if frame.retain || isStoreFull {
+        if frame.retain || isStoreFull || message.isOfTheBroker {
             guard admit(message) else { return }
         }
         route(message)

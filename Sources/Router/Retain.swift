@@ -15,6 +15,11 @@ extension Router {
     /// - Returns: false when it was refused: the publisher has been told, and nobody is to get the message.
     @inline(never)
     mutating func admit(_ message: Outgoing) -> Bool {
+        if message.isOfTheBroker {
+            count(.publishesDenied)
+            answerPublication(.notAuthorized)
+            return false
+        }
         if isStoreFull, message.qos > 0, mustBeStored(message) {
             count(.storeRefused)
             answerPublication(.quotaExceeded)

@@ -38,6 +38,8 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case sessionsExpired
     case storeRefused
     case storeFailures
+    case storeHeldBack
+    case publishesDenied
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }
