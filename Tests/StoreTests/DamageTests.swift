@@ -304,6 +304,19 @@ import Testing
         store.close()
     }
 
+    @Test func aLogWithoutItsFileIsNotTakenForTheNewStores() throws {
+        let folder = TemporaryFolder()
+        let copy = TemporaryFolder()
+        let store = try folder.open()
+        try store.apply { $0.put(3, .plain(1)) }
+        File.write(copy.file + "-wal", File.read(folder.file + "-wal"))
+        StorePaths(folder: copy.path).markDamaged()
+        let second = try copy.open()
+        #expect(second.notices == [.created(path: copy.file)])
+        #expect(try second.queue(3).isEmpty)
+        #expect(copy.names().contains { $0.hasPrefix("apus.db.damaged-") && $0.hasSuffix("-wal") })
+    }
+
     @Test func aStartThatWasCutOffBeforeTheLastRenameGoesOn() throws {
         let folder = TemporaryFolder()
         try Self.fill(folder)
