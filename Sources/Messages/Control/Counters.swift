@@ -40,6 +40,7 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case storeFailures
     case storeHeldBack
     case publishesDenied
+    case publishesRefused
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }
