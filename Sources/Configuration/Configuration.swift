@@ -14,6 +14,8 @@ package struct Configuration: Sendable, Equatable {
     package var serverReference = ""
     /// One for each port. Names are unique, and so are addresses (except those with port 0).
     package var listeners: [Listener]
+    /// Between the values under `$SYS`; 0: there are none.
+    package var systemInterval = Duration.seconds(10)
     package var limits = Limits()
     package var store = Store()
     package var supervisor = Supervisor()

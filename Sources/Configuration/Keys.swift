@@ -31,6 +31,9 @@ extension Configuration {
         directory(
             "libexec_dir", \.libexecDirectory,
             "Where the workers are. Without it: beside `apusd`, else `../libexec/apus` from there."),
+        .duration(
+            "sys_interval", \.systemInterval, 0...86_400_000,
+            "How often the values under `$SYS/broker/` are published; 0 for never."),
         .text(
             "server_reference", \.serverReference, allowed: "HOST[:PORT], several with spaces between, or nothing",
             "Other brokers. MQTT 5 clients are told to go there when this one stops (DISCONNECT 0x9C) or has no room for "

@@ -81,9 +81,15 @@ extension Listener {
 
     @inline(__always)
     mutating func restoreWindow(_ entry: SlotEntry, _ slot: Int) {
-        if arena[slot].version == ProtocolVersion.v5.rawValue, windowGrows(entry.kind) {
-            arena[cold: slot].receive_window &+= 1
-        }
+        if arena[slot].version == ProtocolVersion.v5.rawValue, windowGrows(entry.kind) { growWindow(slot) }
+    }
+
+    /// One more message may come, up to the most that can be: the PUBREL of an exchange that an earlier connection began
+    /// gives back what this one never took.
+    @inline(__always)
+    mutating func growWindow(_ slot: Int) {
+        let window = arena[cold: slot].receive_window
+        arena[cold: slot].receive_window = max(window, window &+ 1)
     }
 
     private mutating func acknowledgeOverWebSocket(_ entry: SlotEntry, _ slot: Int) {

@@ -88,7 +88,7 @@ extension Listener {
             }
             // A PUBACK or PUBREC that refuses ends the exchange of a PUBLISH, and gives back what that took.
             if frame.kind == PacketType.puback.rawValue || frame.kind == PacketType.pubrec.rawValue {
-                arena[cold: slot].receive_window &+= 1
+                growWindow(slot)
             }
         } else if frame.kind == PacketType.pubcomp.rawValue {
             // A PUBREL for what is not known is answered all the same [MQTT-3.6.4-1].

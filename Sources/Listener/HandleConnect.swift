@@ -148,7 +148,6 @@ extension Listener {
             connack.properties.receiveMaximum = settings.inFlight
             connack.properties.maximumPacketSize = settings.packetSize
             connack.properties.topicAliasMaximum = settings.topicAliases
-            connack.properties.sharedSubscriptionAvailable = false
             if settings.keepAliveMaximum > 0 { connack.properties.serverKeepAlive = arena[cold: slot].keep_alive }
         }
         var packet: [UInt8] = []

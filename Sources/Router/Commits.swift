@@ -67,11 +67,24 @@ extension Router {
     /// Hands over what the turn has changed, if the writer is idle; else it is joined by what comes meanwhile.
     mutating func commitTurn() {
         writeLingering()
+        if !log.isEmpty || isHeld { holdBack() }
         guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt else { return }
         if !waitsForDisk, !isStopped {
             guard milliseconds &- submittedAt >= Self.commitInterval else { return }
         }
         submit()
+    }
+
+    /// Bytes of changes that wait for the disk beyond which listeners are not read until half of them are written. Their
+    /// own limits then hold their publishers back, and TCP the others.
+    static var changesLimit: Int { 8 << 20 }
+
+    private mutating func holdBack() {
+        let waiting = log.byteCount + store.pendingBytes
+        guard isHeld ? waiting <= Self.changesLimit / 2 : waiting > Self.changesLimit else { return }
+        isHeld.toggle()
+        if isHeld { count(.storeHeldBack) }
+        for link in links.indices where links[link].isOpen { watch(link, forRoom: links[link].isWatchedForRoom) }
     }
 
     /// How often changes are written where nothing waits for it.

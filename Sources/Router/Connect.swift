@@ -111,6 +111,7 @@ extension Router {
         links[link].slots[Int(frame.slot)] = UInt32(number) + 1
         wills[UInt32(number)] = frame.will
         connectionCount += 1
+        mostConnections = max(mostConnections, connectionCount)
     }
 
     /// 128 random bits in hexadecimal, behind a word that tells where it comes from [MQTT-3.1.3-6].

@@ -26,7 +26,10 @@ extension Router {
     private mutating func handle(_ packet: ControlChannel.Packet) throws {
         let bytes = packet.bytes.span.raw
         switch try FrameHead.read(bytes, at: 0)?.type {
-        case .ping: report(Pong(sequence: try Ping(decoding: bytes).sequence, counters: currentCounters()))
+        case .ping:
+            let ping = try Ping(decoding: bytes)
+            listenerTotals = ping.listeners
+            report(Pong(sequence: ping.sequence, counters: currentCounters()))
         case .routerSettings:
             settings = try RouterSettings(decoding: bytes)
             Journal.configure(level: .init(number: settings.logLevel), connections: true)
@@ -60,6 +63,7 @@ extension Router {
     private func currentCounters() -> [UInt64] {
         var values = RouterCounter.allCases.map { counters[$0.rawValue] }
         values[RouterCounter.sessions.rawValue] = UInt64(sessionCount)
+        values[RouterCounter.messagesQueued.rawValue] = queuedMessages.messages
         values[RouterCounter.connections.rawValue] = UInt64(connectionCount)
         values[RouterCounter.subscriptions.rawValue] = UInt64(tree.count)
         values[RouterCounter.retainedMessages.rawValue] = UInt64(retained.count)

@@ -170,4 +170,9 @@ struct Outgoing: ~Escapable {
     var payloadLength: Int {
         @inline(__always) get { bytes.byteCount &- topicLength &- propertiesLength }
     }
+
+    /// Whether the topic begins with `$`: those are the broker's own (MQTT 5 §4.7.2).
+    var isOfTheBroker: Bool {
+        @inline(__always) get { topicLength > 0 && bytes.load8(at: 0) == UInt8(ascii: "$") }
+    }
 }

@@ -15,7 +15,7 @@ extension Router {
         link.name = offer.peerName
         let index = links.firstIndex { !$0.isOpen } ?? links.count
         if index == links.count { links.append(link) } else { links[index] = link }
-        try poller.add(descriptor, .readable, tag: UInt64(index))
+        try poller.add(descriptor, isHeld ? [] : .readable, tag: UInt64(index))
         links[index].append(Hello(worker: welcome.worker, generation: welcome.generation).encoded())
         links[index].isTouched = true
     }
@@ -68,17 +68,17 @@ extension Router {
             // Each byte is moved at most once for one that was sent, and the region is not used beyond what waits.
             links[link].moveToFront()
         }
-        watch(link, forRoom: !isComplete)
+        if isComplete == links[link].isWatchedForRoom { watch(link, forRoom: !isComplete) }
         // What still waits and could go on does so in the next turn.
         links[link].isTouched = isComplete && !links[link].waiting.isEmpty && links[link].hasRoom
     }
 
-    private mutating func watch(_ link: Int, forRoom: Bool) {
-        guard forRoom != links[link].isWatchedForRoom else { return }
+    mutating func watch(_ link: Int, forRoom: Bool) {
         links[link].isWatchedForRoom = forRoom
+        var interest: Poller.Interest = isHeld ? [] : .readable
+        if forRoom { interest.insert(.writable) }
         do {
-            try poller.modify(
-                links[link].descriptor, forRoom ? [.readable, .writable] : .readable, tag: UInt64(link))
+            try poller.modify(links[link].descriptor, interest, tag: UInt64(link))
         } catch {
             fatalError("\(error)")
         }

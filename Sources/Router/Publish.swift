@@ -28,8 +28,8 @@ extension Router {
                 (offset &+ PublishFrame.headByteCount)..<(offset &+ PublishFrame.headByteCount &+ frame.messageLength)),
             topicLength: frame.topicLength, propertiesLength: frame.propertiesLength, qos: frame.qos,
             retain: frame.retain)
-        if frame.retain || isStoreFull {
-            guard admit(message) else { return }
+        if frame.retain || isStoreFull || message.isOfTheBroker || frame.isPayloadInvalid {
+            guard admit(message, isPayloadInvalid: frame.isPayloadInvalid) else { return }
         }
         route(message)
         answerPublication()

@@ -14,7 +14,18 @@ extension Router {
     /// counter and the log say so.
     /// - Returns: false when it was refused: the publisher has been told, and nobody is to get the message.
     @inline(never)
-    mutating func admit(_ message: Outgoing) -> Bool {
+    mutating func admit(_ message: Outgoing, isPayloadInvalid: Bool) -> Bool {
+        if isPayloadInvalid {
+            // Said to be text, and is not (MQTT 5 §3.3.2.3.2).
+            count(.publishesRefused)
+            answerPublication(.payloadFormatInvalid)
+            return false
+        }
+        if message.isOfTheBroker {
+            count(.publishesDenied)
+            answerPublication(.notAuthorized)
+            return false
+        }
         if isStoreFull, message.qos > 0, mustBeStored(message) {
             count(.storeRefused)
             answerPublication(.quotaExceeded)

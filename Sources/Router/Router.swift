@@ -61,6 +61,8 @@ package struct Router: ~Copyable {
     var readers: [UInt32] = []
     /// Nothing that would have to be stored is taken.
     var isStoreFull = false
+    /// The store is behind: listeners are not read.
+    var isHeld = false
     /// Milliseconds of the router's clock before which the store is given nothing, because it failed.
     var retryAt: UInt64 = 0
     /// Milliseconds of the router's clock at which changes were last handed over.
@@ -69,7 +71,7 @@ package struct Router: ~Copyable {
     /// Topics whose retained message has changed while those of the store are loaded.
     var retainedSinceStart: Set<[UInt8]> = []
 
-    var counters = InlineArray<16, UInt64>(repeating: 0)
+    var counters = InlineArray<19, UInt64>(repeating: 0)
     var milliseconds = monotonicMilliseconds()
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     /// The store's clock, and its seconds in this turn.
@@ -81,6 +83,13 @@ package struct Router: ~Copyable {
     var sweptAt: UInt32 = 0
     var sessionCount = 0
     var connectionCount = 0
+    var mostConnections = 0
+    /// The sums of the listeners' counters, as the supervisor last told them.
+    var listenerTotals: [UInt64] = []
+    /// What was last published under `$SYS`, and the milliseconds at which it is looked at next.
+    var systemValues: [String: [UInt8]] = [:]
+    var systemTopicsAt: UInt64 = 0
+    let startedAt = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     var isStopped = false
 
     init(

@@ -30,6 +30,7 @@ extension Router {
                 }
             }
             isSweeping = expire()
+            publishSystemTopics()
             continueReplays()
             for link in links.indices where links[link].isTouched { flush(link) }
             commitTurn()

@@ -11,7 +11,7 @@ final class Applier {
     }
 
     let connection: Connection
-    let insertEntry, updateEntry, selectEntries, deleteEntries: Statement
+    let insertEntry, updateEntry, selectEntries, selectStates, deleteEntries: Statement
     let insertMessage, deleteMessage, putReference, subtractReferences, deleteUnreferenced, deleteReference: Statement
     private let putSession, deleteSession, putSubscription, deleteSubscription, deleteSubscriptions: Statement
     private let putReceived, deleteReceived: Statement
@@ -32,6 +32,8 @@ final class Applier {
         updateEntry = try Statement(connection, "UPDATE queue SET state = ?2 WHERE key = ?1")
         selectEntries = try Statement(
             connection, "SELECT key, size, message FROM queue WHERE key BETWEEN ?1 AND ?2 ORDER BY key")
+        selectStates = try Statement(
+            connection, "SELECT key, size, state FROM queue WHERE key BETWEEN ?1 AND ?2 ORDER BY key")
         deleteEntries = try Statement(connection, "DELETE FROM queue WHERE key BETWEEN ?1 AND ?2")
         insertMessage = try Statement(
             connection, "INSERT OR REPLACE INTO message (\(Columns.message)) VALUES (?,?,?,?,?,?)")

@@ -78,33 +78,40 @@ extension Applier {
     }
 
     func trim(_ session: UInt32, messages: UInt64, bytes: UInt64) throws(SQLiteFailure) -> Trimmed {
-        guard messages > 0 || bytes > 0 else { return Trimmed(session: session, messages: 0, bytes: 0) }
-        return try remove(
-            session, from: 0, through: QueueKey.sequences - 1, atLeast: (messages: messages, bytes: bytes))
+        var gone = Trimmed(session: session, messages: 0, bytes: 0)
+        guard messages > 0 || bytes > 0 else { return gone }
+        var doomed: [UInt64] = []
+        selectStates.bind(1, QueueKey.make(session, 0))
+        selectStates.bind(2, QueueKey.make(session, QueueKey.sequences - 1))
+        while gone.messages < messages || gone.bytes < bytes, try selectStates.step() {
+            // A receiver knows those that have an identifier.
+            guard DeliveryState.packetIdentifier(selectStates.integer(2)) == 0 else { continue }
+            gone.messages += 1
+            gone.bytes &+= selectStates.unsigned(1)
+            doomed.append(QueueKey.sequence(selectStates.integer(0)))
+        }
+        selectStates.reset()
+        for sequence in doomed { _ = try remove(session, from: sequence, through: sequence) }
+        return gone
     }
 
     /// Removes entries and what only they named.
-    /// - Parameter limit: ends early, once so much is gone.
     func remove(
-        _ session: UInt32, from first: UInt64, through last: UInt64,
-        atLeast limit: (messages: UInt64, bytes: UInt64)? = nil
+        _ session: UInt32, from first: UInt64, through last: UInt64
     ) throws(SQLiteFailure) -> Trimmed {
         var gone = Trimmed(session: session, messages: 0, bytes: 0)
-        var end: Int64 = -1
         selectEntries.bind(1, QueueKey.make(session, first))
         selectEntries.bind(2, QueueKey.make(session, last))
         while try selectEntries.step() {
-            end = selectEntries.integer(0)
             gone.messages += 1
             gone.bytes &+= selectEntries.unsigned(1)
             let message = selectEntries.integer(2)
             if message != 0 { dereferenced[message, default: 0] += 1 }
-            if let limit, gone.messages >= limit.messages, gone.bytes >= limit.bytes { break }
         }
         selectEntries.reset()
         guard gone.messages > 0 else { return gone }
         deleteEntries.bind(1, QueueKey.make(session, first))
-        deleteEntries.bind(2, end)
+        deleteEntries.bind(2, QueueKey.make(session, last))
         try deleteEntries.run()
         count(session, messages: -Int64(gone.messages), bytes: 0 &- Int64(truncatingIfNeeded: gone.bytes))
         return gone

@@ -112,7 +112,7 @@ package struct ChangeLog: Sendable {
         append(Operation(kind: .removeEntries, session: session, number: 0, last: sequence))
     }
 
-    /// Removes the oldest entries until at least so many messages and at least so many bytes are gone (each may be 0),
+    /// Removes the oldest entries that have no packet identifier until at least so many messages and at least so many bytes are gone (each may be 0),
     /// or the queue is empty. What went comes back with `StoreEvent.committed`.
     package mutating func trim(_ session: UInt32, messages: UInt32, bytes: UInt64) {
         append(Operation(kind: .trim, session: session, number: UInt64(messages), last: bytes))

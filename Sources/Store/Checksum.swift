@@ -112,6 +112,8 @@ enum DeliveryState {
         return (sum.value & 0x7FFF) << 32 | state
     }
 
+    static func packetIdentifier(_ state: Int64) -> UInt16 { UInt16(truncatingIfNeeded: state >> 16) }
+
     /// `nil`: it is not what was written.
     static func read(_ state: Int64, _ key: Int64, qos: UInt8) -> EntryHead? {
         let head = EntryHead(

@@ -14,8 +14,11 @@ struct SQLiteFailure: Error, CustomStringConvertible {
 
     /// No room: the disk's, a quota's, or the store's own limit.
     var isFull: Bool { code & 0xFF == SQLITE_FULL || systemError == ENOSPC || systemError == EDQUOT }
-    /// The file is not what was written.
-    var isDamage: Bool { code & 0xFF == SQLITE_CORRUPT || code & 0xFF == SQLITE_NOTADB }
+    /// The file is not what was written, or the disk can not read it back.
+    var isDamage: Bool {
+        let readError = SQLITE_IOERR | 1 << 8
+        return code & 0xFF == SQLITE_CORRUPT || code & 0xFF == SQLITE_NOTADB || code == readError && systemError == EIO
+    }
 
     /// A table or column is missing: the schema is not what was written.
     var isForeignSchema: Bool { code == SQLITE_ERROR }

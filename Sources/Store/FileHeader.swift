@@ -9,11 +9,15 @@ enum FileHeader: Equatable {
     case store(version: Int32)
     /// Why it is none.
     case damaged(String)
+    /// `errno`: the system does not let it be read.
+    case refused(Int32)
 
     /// Reads the file's header, and the newest one that its write-ahead log holds.
     static func read(_ path: String) -> FileHeader {
         guard StorePaths.exists(path) else { return .missing }
-        guard let page = bytes(of: path, at: 0, count: 100) else { return .damaged("its file can not be read") }
+        guard let page = bytes(of: path, at: 0, count: 100) else {
+            return errno == EIO ? .damaged("the disk can not read its file") : .refused(errno)
+        }
         if page.isEmpty { return .damaged("its file is empty") }
         if page.allSatisfy({ $0 == 0 }) { return .damaged("its file begins with zeros") }
         guard page.count == 100, page.starts(with: Array("SQLite format 3\0".utf8)) else {
@@ -51,15 +55,17 @@ enum FileHeader: Equatable {
         bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
     }
 
-    /// Up to `count` bytes; `nil` where the file can not be read.
+    /// Up to `count` bytes; `nil` and `errno` where the file can not be read.
     private static func bytes(of path: String, at offset: Int, count: Int) -> [UInt8]? {
         // Safe: Swift passes the path as a C string for the call.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: count)
         // Safe: the count is that of the array.
         let length = unsafe pread(descriptor, &bytes, count, offset)
+        let failure = errno
+        close(descriptor)
+        errno = failure
         return length < 0 ? nil : Array(bytes.prefix(length))
     }
 }

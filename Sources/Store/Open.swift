@@ -42,9 +42,12 @@ extension Store {
     /// - Returns: why it is damaged; `nil`: what is read at start can be read.
     /// - Throws: where it can not be used although it is not damaged.
     private static func damage(_ paths: StorePaths, _ notices: inout [StoreNotice]) throws(StoreError) -> String? {
-        if StorePaths.exists(paths.marker) { return "damage was met while it was in use" }
         var header = FileHeader.read(paths.file)
+        if header != .missing, StorePaths.exists(paths.marker) { return "damage was met while it was in use" }
         if header == .missing {
+            // Set aside already, if it was marked; and a log that is left of it must not be taken for the new one's.
+            _ = unsafe unlink(paths.marker)
+            try StorePaths.move(paths.file, to: nameAside(paths))
             // One that was complete, but for its name, when a start was cut off.
             if FileHeader.read(paths.unfinished) == .store(version: Schema.version) {
                 try StorePaths.move(paths.unfinished, to: paths.file)
@@ -58,6 +61,9 @@ extension Store {
         switch header {
         case .missing: return "its file vanished"
         case .damaged(let why): return why
+        case .refused(let code):
+            throw .unusable(
+                "read the store \(paths.file)", errorText(code), advice: "the broker's user must be allowed to read it")
         case .store(let version) where version > Schema.version:
             throw .newer(path: paths.file, version: Int(version), supported: Int(Schema.version))
         case .store: break

@@ -8,7 +8,7 @@ final class Salvage {
     private var source: Connection?
     private var recovered = Recovered()
     /// Seeks into the middle of unreadable ranges that a table may cost.
-    private static var seeks: Int { 4000 }
+    private static var seeks: Int { 1000 }
 
     init(_ path: String, into target: Connection) {
         self.path = path

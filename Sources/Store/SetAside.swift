@@ -10,7 +10,7 @@ extension Store {
         let recovered = try make(paths) { connection throws(SQLiteFailure) in
             try Salvage(paths.file, into: connection).run()
         }
-        let aside = freeName("\(paths.file).damaged-\(dateText(time(nil)))")
+        let aside = nameAside(paths)
         try StorePaths.move(paths.file, to: aside)
         // Where SQLite keeps its locks; of no use to anyone.
         _ = unsafe unlink(aside + "-shm")
@@ -20,8 +20,9 @@ extension Store {
         return .setAside(from: paths.file, to: aside, why: why, recovered: recovered)
     }
 
-    /// The name, or with a number where it is taken.
-    private static func freeName(_ name: String) -> String {
+    /// A name with the date, and with a number where that is taken.
+    static func nameAside(_ paths: StorePaths) -> String {
+        let name = "\(paths.file).damaged-\(dateText(time(nil)))"
         guard StorePaths.exists(name) else { return name }
         var number = 2
         while StorePaths.exists("\(name)-\(number)") { number += 1 }

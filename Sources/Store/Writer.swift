@@ -17,7 +17,7 @@ final class Writer {
     private static var patience: Int32 { 1000 }
     /// Logs whose memory is kept for the router, and the longest that is.
     private static var spareLogs: Int { 4 }
-    private static var longestSpare: Int { 4 << 20 }
+    private static var longestSpare: Int { 1 << 20 }
 
     private let state: StoreState
     private var applier: Applier?

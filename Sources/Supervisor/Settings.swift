@@ -51,6 +51,8 @@ func routerSettings(_ configuration: Configuration) -> RouterSettings {
     settings.stateDirectory = configuration.stateDirectory
     settings.storeBytes = UInt64(configuration.store.maxBytes)
     settings.minimumFree = UInt64(configuration.store.minFree)
+    settings.systemInterval = UInt32(clamping: configuration.systemInterval.milliseconds)
+    settings.version = apusVersion
     return settings
 }
 

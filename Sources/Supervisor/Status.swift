@@ -30,8 +30,17 @@ extension Supervisor {
     private var gauges: [String] {
         [
             ListenerCounter.connections.name, RouterCounter.sessions.name, RouterCounter.subscriptions.name,
-            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name,
+            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name, RouterCounter.connections.name,
         ]
+    }
+
+    /// The sums of the listeners' counters, those that are gone included, in the order of their table.
+    func listenerTotals() -> [UInt64] {
+        var sums = ListenerCounter.allCases.map { totals.retired[$0.name] ?? 0 }
+        for worker in workers.values where worker.place.role == .listener {
+            for (index, value) in worker.counters.enumerated() where index < sums.count { sums[index] &+= value }
+        }
+        return sums
     }
 
     private func counters() -> [String: UInt64] {

@@ -54,7 +54,8 @@ import Testing
         #expect(counts["auth"] == fields(base.auth))
         #expect(counts["log"] == fields(base.log))
         // The tables themselves, and the listeners.
-        #expect(counts[""] == fields(base) - 5)
+        #expect(counts["store"] == fields(base.store))
+        #expect(counts[""] == fields(base) - 6)
         #expect(Configuration.listenerKeys.count == fields(base.listeners[0]))
     }
 }

@@ -112,7 +112,7 @@ import Testing
         welcome[8] = 99
         #expect(throws: FrameError("unknown role")) { try Welcome(decoding: welcome) }
         var settings = RouterSettings().encoded()
-        settings[8 + 22] = 0
+        settings[8 + 30] = 0
         #expect(throws: FrameError("unknown queue policy")) { try RouterSettings(decoding: settings) }
         var congestion = CongestionFrame(slot: 1, generation: 1, congested: true).encoded()
         congestion[16] = 2

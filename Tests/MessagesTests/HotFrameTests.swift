@@ -24,6 +24,11 @@ import Testing
         #expect(frame.packetIdentifier == 0x2122)
         #expect(frame.qos == 1)
         #expect(frame.retain)
+        #expect(!frame.isPayloadInvalid)
+        bytes[5] |= PublishFrame.payloadInvalid
+        let marked = try publish(bytes)
+        #expect(marked.isPayloadInvalid)
+        #expect(marked.qos == 1 && marked.retain)
         #expect([frame.topicLength, frame.payloadLength, frame.propertiesLength, frame.messageLength] == [3, 3, 2, 8])
     }
 

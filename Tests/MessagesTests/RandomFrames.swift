@@ -91,6 +91,14 @@ extension RouterSettings: RandomFrame {
         settings.retainedMessages = r.integer()
         settings.retainedBytes = r.integer()
         settings.packetSize = r.integer()
+        settings.sessionExpiry = r.integer()
+        settings.topicLevels = r.integer()
+        settings.durability = [.commit, .periodic, .none].randomElement(using: &r)!
+        settings.stateDirectory = r.text()
+        settings.storeBytes = r.integer()
+        settings.minimumFree = r.integer()
+        settings.systemInterval = r.integer()
+        settings.version = r.text()
         return settings
     }
 }
@@ -115,7 +123,7 @@ extension Accepted: RandomFrame {
 }
 
 extension Ping: RandomFrame {
-    static func random(_ r: inout SplitMix64) -> Self { Self(sequence: r.integer()) }
+    static func random(_ r: inout SplitMix64) -> Self { Self(sequence: r.integer(), listeners: r.list { $0.integer() }) }
 }
 
 extension Stop: RandomFrame {

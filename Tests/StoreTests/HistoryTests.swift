@@ -132,10 +132,12 @@ import Testing
             let (messages, bytes) = (UInt64(random.below(3)), UInt64(random.below(60)))
             log.trim(session, messages: UInt32(messages), bytes: bytes)
             var gone = Trimmed(session: session, messages: 0, bytes: 0)
-            while gone.messages < messages || gone.bytes < bytes, let first = model.queues[session]?.first {
+            while gone.messages < messages || gone.bytes < bytes,
+                let index = model.queues[session]?.firstIndex(where: { $0.head.packetIdentifier == 0 }),
+                let entry = model.queues[session]?.remove(at: index)
+            {
                 gone.messages += 1
-                gone.bytes += UInt64(first.message.bytes.count)
-                model.queues[session]?.removeFirst()
+                gone.bytes += UInt64(entry.message.bytes.count)
             }
             model.trimmed.append(gone)
         default:

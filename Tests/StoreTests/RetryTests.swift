@@ -119,7 +119,9 @@ import Testing
         for event in store.receive() { look(event) }
         #expect(isLow)
 
-        try store.apply { $0.removeEntries(3, through: 400) }
+        var removal = ChangeLog()
+        removal.removeEntries(3, through: 400)
+        store.submit(&removal)
         while isLow {
             _ = try store.event { event in
                 look(event)

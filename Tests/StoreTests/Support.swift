@@ -56,12 +56,12 @@ enum File {
 }
 
 extension Store {
-    /// Events until one of them is what is asked for; the others are dropped.
+    /// Events until one of them is what is asked for; `find` sees every one.
     func event<Found>(_ find: (StoreEvent) -> Found?) throws -> Found {
         while true {
-            for event in receive() {
-                if let found = find(event) { return found }
-            }
+            var result: Found?
+            for event in receive() { result = find(event) ?? result }
+            if let result { return result }
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             try #require(unsafe poll(&waiting, 1, 20_000) == 1, "the store says nothing")
         }

@@ -38,6 +38,9 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case sessionsExpired
     case storeRefused
     case storeFailures
+    case storeHeldBack
+    case publishesDenied
+    case publishesRefused
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }

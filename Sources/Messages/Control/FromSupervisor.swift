@@ -126,9 +126,23 @@ package struct Accepted: Frame, Equatable {
 package struct Ping: Frame, Equatable {
     package static let type = FrameType.ping
     package var sequence: UInt64
-    package init(sequence: UInt64) { self.sequence = sequence }
-    package func write(to writer: inout FrameWriter) { writer.integer(sequence) }
-    package init(from reader: inout FrameReader) throws(FrameError) { sequence = try reader.integer() }
+    /// For the router: the sums of all listeners' counters, in the order of `ListenerCounter`; else empty.
+    package var listeners: [UInt64]
+
+    package init(sequence: UInt64, listeners: [UInt64] = []) {
+        self.sequence = sequence
+        self.listeners = listeners
+    }
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(sequence)
+        writer.integer(UInt32(listeners.count))
+        for value in listeners { writer.integer(value) }
+    }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        sequence = try reader.integer()
+        listeners = []
+        for _ in 0..<(try reader.count(ofItemsOf: 8)) { listeners.append(try reader.integer()) }
+    }
 }
 
 /// Stop in good order: a listener takes no more connections, tells its clients (MQTT 5: DISCONNECT with

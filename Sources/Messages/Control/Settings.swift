@@ -150,6 +150,10 @@ package struct RouterSettings: Frame, Equatable {
     package var storeBytes: UInt64 = 0
     /// Bytes of free disk below which nothing new is stored.
     package var minimumFree: UInt64 = 0
+    /// Milliseconds between the values under `$SYS`; 0: there are none.
+    package var systemInterval: UInt32 = 0
+    /// The broker's.
+    package var version = ""
 
     package init() {}
 
@@ -170,6 +174,8 @@ package struct RouterSettings: Frame, Equatable {
         writer.string(stateDirectory)
         writer.integer(storeBytes)
         writer.integer(minimumFree)
+        writer.integer(systemInterval)
+        writer.string(version)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -191,5 +197,7 @@ package struct RouterSettings: Frame, Equatable {
         stateDirectory = try reader.string()
         storeBytes = try reader.integer()
         minimumFree = try reader.integer()
+        systemInterval = try reader.integer()
+        version = try reader.string()
     }
 }
