@@ -12,7 +12,7 @@ RUN = $(CURDIR)/run
 BIN = $(CURDIR)/.build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test install format lint bench toolchain packages-build packages-test packages-bench
+.PHONY: help run build test soak install format lint bench toolchain packages-build packages-test packages-bench
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,9 @@ build: toolchain packages-build ## build release binaries into .build/release; t
 
 test: build packages-test ## run every test: units, then real processes with real clients
 	@APUS_BIN=$(BIN) Tests/run
+
+soak: build packages-test ## run the long forms of the tests of crashes, power cuts and damage: half an hour
+	@APUS_BIN=$(BIN) Tests/soak
 
 install: build ## install into PREFIX (/usr/local), below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/apus \

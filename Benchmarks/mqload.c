@@ -237,7 +237,7 @@ static void deliver(Connection *c, const Byte *payload) {
 
     delivered++;
     if (measuring) {
-        if (!options.acknowledged) histogram_add(&latencies, time - sent_at);
+        if (!options.acknowledged && options.mode != DRAIN) histogram_add(&latencies, time - sent_at);
         if (time - last_delivery > longest_gap) longest_gap = time - last_delivery;
     }
     last_delivery = time;
@@ -446,7 +446,8 @@ static void read_options(int argc, char **argv) {
         case 'p': options.port = atoi(optarg); break;
         case 'm':
             for (options.mode = PAIRS; strcmp(optarg, mode_names[options.mode]); options.mode++)
-                if (options.mode == IDLE) fail("-m %s: the modes are pairs, fanout, fanin, queue, drain and idle", optarg);
+                if (options.mode == IDLE)
+                    fail("-m %s: the modes are pairs, fanout, fanin, queue, drain and idle", optarg);
             break;
         case 'n': options.count = atoi(optarg); break;
         case 'z': options.payload = atoi(optarg) < 16 ? 16 : atoi(optarg); break;

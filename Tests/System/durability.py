@@ -1,9 +1,9 @@
 """Clients that hold the broker to its word: publishers and subscribers with durable sessions that come back after every
 disconnect, note what was acknowledged and what arrived, and compare.
 
-Used by test_durability.py and test_store_faults.py. Traffic runs its clients in a thread of its own; check() raises Loss
-with what was lost, doubled, out of order or false. MQTT 3.1.1 and 5, over plain sockets, because client libraries hide
-what matters here: the packet identifiers, and the moment of an acknowledgement.
+Used by test_durability.py and test_store_faults.py. Traffic runs its clients in a thread of its own; check() raises
+Loss with what was lost, doubled, out of order or false. MQTT 3.1.1 and 5, over plain sockets, because client libraries
+hide what matters here: the packet identifiers, and the moment of an acknowledgement.
 """
 
 import asyncio

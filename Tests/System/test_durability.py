@@ -18,8 +18,8 @@ from durability import (EXPIRY, ROOMY, Traffic, interrupt, kill_everything, kill
 
 HERE = Path(__file__).resolve().parent
 LONG = 3 * 3600
-# How a broker's service is interrupted: SIGTERM and a new start, SIGKILL of all processes and a new start, SIGKILL of the
-# router alone.
+# How a broker's service is interrupted: SIGTERM and a new start, SIGKILL of all processes and a new start, SIGKILL of
+# the router alone.
 ENDS = ["stop", "kill", "router"]
 V5_DURABLE = {"version": w.V5, "clean": False, "props": EXPIRY}
 V311_DURABLE = {"version": w.V311, "clean": False}
@@ -383,8 +383,9 @@ def test_crashes_lose_nothing(start_broker):
 def forgetful(tmp_path_factory):
     """The library that keeps what was synced apart; see powercut/forgetful.c."""
     library = tmp_path_factory.mktemp("forgetful") / "forgetful.so"
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", "-U_FORTIFY_SOURCE", "-Wall", "-Werror", "-o",
-                    library, HERE / "powercut" / "forgetful.c", "-ldl", "-lpthread"], check=True)
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", "-U_FORTIFY_SOURCE", "-Wall", "-Werror", "-o", library,
+         HERE / "powercut" / "forgetful.c", "-ldl", "-lpthread"], check=True)
     return library
 
 
@@ -480,7 +481,7 @@ def test_a_failed_sync_acknowledges_nothing(start_broker, forgetful, tmp_path, o
     publisher = opened(w.connected(broker.port(), version=w.V5))
     publish_all(publisher, name, [b"kept 1", b"kept 2"])
     disk.fail(True)
-    for number in range(3):
+    for _ in range(2):
         publisher.send(w.publish(name, b"refused", 1, 10, version=w.V5))
         assert publisher.expect(w.PUBACK, 20).body[2] >= 0x80
     disk.fail(False)

@@ -4,10 +4,8 @@ said."""
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -217,40 +215,46 @@ def serves(broker):
         assert {client.read().type, client.read().type} == {w.PUBACK, w.PUBLISH}
 
 
+def spoil(store, chance):
+    """Overwrites a few bytes of a few random pages, and returns which."""
+    pages = store.stat().st_size // 4096
+    chosen = sorted(chance.sample(range(pages), chance.choice([1, 3, 10])))
+    with store.open("r+b") as file:
+        for page in chosen:
+            file.seek(page * 4096 + chance.randrange(4000))
+            file.write(chance.randbytes(chance.choice([1, 8, 96])))
+    return chosen
+
+
 @pytest.mark.timeout(3600)
 def test_damaged_pages(start_broker):
-    """Bytes of random pages are overwritten. The broker starts, and hands out nothing that is not what it was given."""
-    chance, name, count = seeded(), unique("damage"), 3000
+    """The broker starts whatever was overwritten, hands out most of what it was given and nothing that it was not, in
+    order, and does not keep quiet about the rest."""
+    chance, name, count, rounds = seeded(), unique("damage"), 3000, scale(5, 100)
     whole = filled(start_broker, name, count)
-    pages = (whole / "state" / "apus.db").stat().st_size // 4096
-    aside = 0
-    for number in range(scale(6, 100)):
-        broker_folder = whole.parent / f"{whole.name}-{number}"
-        shutil.copytree(whole, broker_folder, ignore=shutil.ignore_patterns("run"))
-        store = broker_folder / "state" / "apus.db"
-        spoil = sorted(chance.sample(range(pages), chance.choice([1, 3, 10])))
-        with store.open("r+b") as file:
-            for page in spoil:
-                file.seek(page * 4096 + chance.randrange(4000))
-                file.write(chance.randbytes(chance.choice([1, 8, 96])))
-        damaged = store.read_bytes()
-        broker = start_broker(listeners=[MQTT], limits=ROOMY, folder=broker_folder)
+    recovered_in_all = set_aside = 0
+    for number in range(rounds):
+        folder = whole.parent / f"{whole.name}-{number}"
+        shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("run"))
+        pages = spoil(folder / "state" / "apus.db", chance)
+        broker = start_broker(listeners=[MQTT], limits=ROOMY, folder=folder)
         serves(broker)
         found = recovered(broker, name)
-        # In order, and most of it: a page of a tree's inner nodes costs no more than what hangs on it.
-        assert found == sorted(found) and len(found) <= count, f"pages {spoil}"
-        lines = broker.log.all("set aside as")
-        if lines:
-            aside += 1
-            [copy, *_] = store.parent.glob("apus.db.damaged-*Z")
+        print(f"pages {pages}: {count - len(found)} messages lost")
+        assert found == sorted(found) and set(found) <= set(range(count))
+        recovered_in_all += len(found)
+        if lines := broker.log.all("set aside as"):
+            set_aside += 1
+            [copy, *_] = (folder / "state").glob("apus.db.damaged-*Z")
             assert copy.name in lines[0]
-            assert copy.read_bytes() == damaged or len(found) < count, "the damaged store was written to"
         else:
-            assert len(found) == count, f"pages {spoil}: {len(found)} of {count} messages, and no word of it"
-        assert 0 not in spoil or lines
+            assert len(found) == count, "messages are missing, and no word of it"
+            assert 0 not in pages
         serves(broker)
         broker.stop()
-    assert aside, "no damage was ever met"
+    assert set_aside, "no damage was ever met"
+    # A page of the tree's inside takes with it what hangs on it; most take a message or ten.
+    assert recovered_in_all > rounds * count * 0.6
     shutil.rmtree(whole)
 
 
