@@ -9,6 +9,8 @@
 //     -m MODE           pairs   publisher i to topic i to subscriber i
 //                       fanout  one publisher, -n subscribers of its topic
 //                       fanin   -n publishers, one subscriber of their topic
+//                       queue   as pairs, but the subscribers leave before the first message; implies -k and -a
+//                       drain   the subscribers of an earlier queue come back for what waits for them; implies -k
 //                       idle    -n connections that do nothing; memory is reported
 //     -n N              pairs, subscribers, publishers or connections (10)
 //     -z BYTES          payload, at least 16 (64)
@@ -18,11 +20,14 @@
 //     -d SECONDS        time measured, after one second of warm-up (5)
 //     -P PID            the broker: CPU and memory of it and of all its descendants are reported
 //     -W                MQTT over WebSocket (GET /mqtt, subprotocol mqtt)
+//     -c COUNT          queue: messages in all, without warm-up, and not for -d; drain: how many are expected
 //     -k                persistent sessions (clean session off)
+//     -a                window and latency end with the acknowledgement (PUBACK, PUBCOMP), not with the delivery
 //     -g                reconnect whatever was disconnected, and go on
 //
 // Prints one line of key=value. lost: sent, but not delivered two seconds after the end. dup and ooo: repeated, and
 // skipped over, by the sequence numbers of each publisher. max_gap_ms: the longest time without any delivery.
+// queue counts acknowledgements where the others count deliveries. drain ends two seconds after the last message.
 // Exits 1 when the broker can not be reached, refuses, or (in idle) disconnects; fatal: nothing else.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -61,24 +66,25 @@ typedef struct {
     uint32_t expected;          // the next sequence number to be delivered
     uint64_t outstanding;       // publisher: sent and not yet delivered
     uint16_t packet_id;
+    uint64_t *sent_at;          // publisher: by packet_id, where acknowledgements are measured
 } Connection;
 
 enum { SECOND = 1000000000 };
-enum Mode { PAIRS, FANOUT, FANIN, IDLE };
-static const char *const mode_names[] = {"pairs", "fanout", "fanin", "idle"};
+enum Mode { PAIRS, FANOUT, FANIN, QUEUE, DRAIN, IDLE };
+static const char *const mode_names[] = {"pairs", "fanout", "fanin", "queue", "drain", "idle"};
 
 static struct {
     const char *host;
     int port, count, payload, qos, broker;
     enum Mode mode;
-    uint64_t window, rate;
+    uint64_t window, rate, total;
     double seconds;
-    bool websocket, persistent, reconnect;
+    bool websocket, persistent, acknowledged, reconnect;
 } options = {.host = "127.0.0.1", .port = 1883, .count = 10, .payload = 64, .window = 64, .seconds = 5};
 
 static Connection *connections;
 static int connection_count, publisher_count, ready_count, disconnects, poll_fd;
-static uint64_t sent, delivered, duplicates, out_of_order, last_delivery, longest_gap;
+static uint64_t sent, acknowledged, delivered, duplicates, out_of_order, last_delivery, longest_gap;
 static Histogram latencies;
 static bool measuring;
 
@@ -164,7 +170,8 @@ static void send_connect(Connection *c) {
     put_string(p, id, (size_t)length);
 }
 static size_t topic_of(const Connection *c, char topic[32]) {
-    return (size_t)(options.mode == PAIRS ? sprintf(topic, "mqload/%d/t", c->id) : sprintf(topic, "mqload/t"));
+    bool shared = options.mode == FANOUT || options.mode == FANIN;
+    return (size_t)(shared ? sprintf(topic, "mqload/t") : sprintf(topic, "mqload/%d/t", c->id));
 }
 static void send_subscribe(Connection *c) {
     char topic[32];
@@ -181,6 +188,7 @@ static void send_publish(Connection *c, uint64_t time) {
     if (options.qos) {
         if (!++c->packet_id) c->packet_id = 1;
         p = put16(p, c->packet_id);
+        if (options.acknowledged) c->sent_at[c->packet_id] = time;
     }
     uint32_t publisher = (uint32_t)c->id;
     memcpy(p, &time, 8);
@@ -224,17 +232,19 @@ static void deliver(Connection *c, const Byte *payload) {
     memcpy(&sent_at, payload, 8);
     memcpy(&sequence, payload + 8, 4);
     memcpy(&id, payload + 12, 4);
-    if (id >= (uint32_t)publisher_count) fail("a message that no publisher of this run sent");
+    if (id >= (uint32_t)(options.mode == DRAIN ? options.count : publisher_count))
+        fail("a message that no publisher of this run sent");
 
     delivered++;
     if (measuring) {
-        histogram_add(&latencies, time - sent_at);
+        if (!options.acknowledged) histogram_add(&latencies, time - sent_at);
         if (time - last_delivery > longest_gap) longest_gap = time - last_delivery;
     }
     last_delivery = time;
 
     // Every subscriber of a fan-out sees the whole sequence; in the other modes each sequence is seen once.
-    Connection *publisher = &connections[id], *counter = options.mode == FANOUT ? c : publisher;
+    Connection *publisher = &connections[id];
+    Connection *counter = options.mode == FANOUT || options.mode == DRAIN ? c : publisher;
     if (sequence < counter->expected) {
         duplicates++;
     } else {
@@ -243,14 +253,23 @@ static void deliver(Connection *c, const Byte *payload) {
     }
     static uint64_t copies;
     bool last_copy = options.mode != FANOUT || ++copies % (uint64_t)options.count == 0;
-    if (last_copy && publisher->outstanding) publisher->outstanding--;
+    if (last_copy && !options.acknowledged && publisher->outstanding) publisher->outstanding--;
+}
+
+// The publisher's exchange is over.
+static void completed(Connection *c, const Byte *packet_id) {
+    if (!options.acknowledged) return;
+    acknowledged++;
+    c->outstanding--;
+    if (measuring) histogram_add(&latencies, now() - c->sent_at[packet_id[0] << 8 | packet_id[1]]);
 }
 
 static void received(Connection *c, const Byte *fixed, const Byte *body) {
     switch (fixed[0] >> 4) {
     case 2:  // CONNACK
         if (body[1]) fail("the broker refused a connection with code %d", body[1]);
-        if (c->publisher || options.mode == IDLE) became_ready(c);
+        if (options.mode == DRAIN && !body[0]) fail("no session waits for subscriber %d", c->id);
+        if (c->publisher || options.mode == IDLE || options.mode == DRAIN) became_ready(c);
         else send_subscribe(c);
         break;
     case 9:  // SUBACK
@@ -264,8 +283,10 @@ static void received(Connection *c, const Byte *fixed, const Byte *body) {
         if (qos) acknowledge(c, qos == 1 ? 0x40 : 0x50, packet_id);
         break;
     }
+    case 4: completed(c, body); break;          // PUBACK
     case 5: acknowledge(c, 0x62, body); break;  // PUBREC: PUBREL
     case 6: acknowledge(c, 0x70, body); break;  // PUBREL: PUBCOMP
+    case 7: completed(c, body); break;          // PUBCOMP
     }
 }
 
@@ -391,6 +412,7 @@ static void publish(uint64_t time) {
         bool any = false;
         while (c->ready && c->outstanding < options.window && c->out.length - c->written < 65536) {
             if (options.rate && (double)sent >= allowed) break;
+            if (options.total && sent >= options.total) break;
             send_publish(c, options.rate ? time : now());
             any = true;
             if (options.rate && publisher_count > 1) break;  // in turns
@@ -398,11 +420,15 @@ static void publish(uint64_t time) {
         if (any && !c->waits_to_write) flush(c);
     }
 }
+// Whether all that were asked for are through.
+static bool finished(void) {
+    return options.total && (options.mode == QUEUE ? acknowledged : delivered) >= options.total;
+}
 static void run_until(uint64_t deadline, bool publishing, int ready_enough) {
     struct epoll_event events[512];
     for (;;) {
         uint64_t time = now();
-        if (time >= deadline || (ready_enough && ready_count >= ready_enough)) return;
+        if (time >= deadline || finished() || (ready_enough && ready_count >= ready_enough)) return;
         if (publishing) publish(time);
         // With a rate the loop spins, so that a message leaves when it is due and not a tick later.
         int count = epoll_wait(poll_fd, events, 512, options.rate && publishing ? 0 : 1);
@@ -415,12 +441,12 @@ static void run_until(uint64_t deadline, bool publishing, int ready_enough) {
 }
 
 static void read_options(int argc, char **argv) {
-    for (int o; (o = getopt(argc, argv, "h:p:m:n:z:q:w:r:d:P:Wkg")) > 0;) switch (o) {
+    for (int o; (o = getopt(argc, argv, "h:p:m:n:z:q:w:r:d:c:P:Wkag")) > 0;) switch (o) {
         case 'h': options.host = optarg; break;
         case 'p': options.port = atoi(optarg); break;
         case 'm':
             for (options.mode = PAIRS; strcmp(optarg, mode_names[options.mode]); options.mode++)
-                if (options.mode == IDLE) fail("-m %s: the modes are pairs, fanout, fanin and idle", optarg);
+                if (options.mode == IDLE) fail("-m %s: the modes are pairs, fanout, fanin, queue, drain and idle", optarg);
             break;
         case 'n': options.count = atoi(optarg); break;
         case 'z': options.payload = atoi(optarg) < 16 ? 16 : atoi(optarg); break;
@@ -428,29 +454,56 @@ static void read_options(int argc, char **argv) {
         case 'w': options.window = strtoull(optarg, NULL, 10); break;
         case 'r': options.rate = strtoull(optarg, NULL, 10); break;
         case 'd': options.seconds = atof(optarg); break;
+        case 'c': options.total = strtoull(optarg, NULL, 10); break;
         case 'P': options.broker = atoi(optarg); break;
         case 'W': options.websocket = true; break;
         case 'k': options.persistent = true; break;
+        case 'a': options.acknowledged = true; break;
         case 'g': options.reconnect = true; break;
         default: exit(2);
         }
+    if (options.mode == QUEUE) options.acknowledged = true;
+    if (options.mode == QUEUE || options.mode == DRAIN) options.persistent = true;
+    else if (options.total) fail("-c goes with -m queue and -m drain");
     if (options.count < 1 || options.qos < 0 || options.qos > 2) fail("-n is at least 1, -q is 0, 1 or 2");
+    if (options.acknowledged && (!options.qos || options.window > 65535)) fail("-a needs QoS 1 or 2, and -w < 65536");
 }
 
 static void connect_all(void) {
     enum Mode mode = options.mode;
-    publisher_count = mode == IDLE ? 0 : mode == FANOUT ? 1 : options.count;
+    publisher_count = mode == IDLE || mode == DRAIN ? 0 : mode == FANOUT ? 1 : options.count;
     connection_count = publisher_count + (mode == FANIN ? 1 : options.count);
     connections = calloc((size_t)connection_count, sizeof *connections);
     for (int i = 0; i < connection_count; i++) {
         Connection *c = &connections[i];
         c->publisher = i < publisher_count;
         c->id = c->publisher ? i : i - publisher_count;
+        if (c->publisher && options.acknowledged) c->sent_at = calloc(65536, sizeof *c->sent_at);
         if (!open_connection(c)) fail("can not connect to %s:%d: %s", options.host, options.port, strerror(errno));
         if (i % 16 == 15) run_until(now() + SECOND, false, i > 48 ? i - 47 : 1);  // no more than the backlog holds
     }
     run_until(now() + 30ull * SECOND, false, connection_count);
     if (ready_count < connection_count) fail("only %d of %d connections became ready", ready_count, connection_count);
+}
+// The subscribers leave; their sessions stay.
+static void leave(void) {
+    for (int i = publisher_count; i < connection_count; i++) {
+        Connection *c = &connections[i];
+        static const Byte disconnect[] = {0xE0, 0};
+        memcpy(options.websocket ? websocket_frame(&c->out, 2, 2) : append(&c->out, 2), disconnect, 2);
+        flush(c);
+        close(c->fd);
+        c->fd = -1;
+    }
+}
+// Receives what waits. Returns the seconds that it took.
+static double drain(uint64_t start) {
+    uint64_t before;
+    do {
+        before = delivered;
+        run_until(now() + 2ull * SECOND, false, 0);
+    } while (delivered > before && !finished());
+    return delivered ? (double)(last_delivery - start) / 1e9 : 0;
 }
 static double percentile_us(double fraction) {
     return (double)histogram_percentile(&latencies, fraction) / 1e3;
@@ -471,6 +524,8 @@ int main(int argc, char **argv) {
 
     Usage before = usage_of(options.broker);
     uint64_t start = now();
+    measuring = options.mode == DRAIN;
+    last_delivery = start;
     connect_all();
     double connecting = (double)(now() - start) / 1e9;
     uint64_t duration = (uint64_t)(options.seconds * 1e9);
@@ -486,27 +541,36 @@ int main(int argc, char **argv) {
         return disconnects != 0;
     }
 
-    run_until(now() + SECOND, true, 0);
-    before = usage_of(options.broker);
-    double own_before = own_cpu_seconds();
-    measuring = true;
-    start = last_delivery = now();
-    run_until(start + duration, true, 0);
-    measuring = false;
-    double elapsed = (double)(now() - start) / 1e9;
+    double elapsed, own_before = own_cpu_seconds();
+    if (options.mode == DRAIN) {
+        elapsed = drain(start);
+    } else {
+        if (options.mode == QUEUE) leave();
+        if (!options.total) run_until(now() + SECOND, true, 0);
+        before = usage_of(options.broker);
+        own_before = own_cpu_seconds();
+        measuring = true;
+        start = last_delivery = now();
+        run_until(options.total ? UINT64_MAX : start + duration, true, 0);
+        measuring = false;
+        elapsed = (double)(now() - start) / 1e9;
+    }
     Usage after = usage_of(options.broker);
     double own = own_cpu_seconds() - own_before, cpu = after.cpu_seconds - before.cpu_seconds;
 
     uint64_t expected = sent * (options.mode == FANOUT ? (uint64_t)options.count : 1), end = now() + 2ull * SECOND;
-    while (delivered < expected && now() < end) run_until(now() + SECOND / 20, false, 0);
-    double measured = (double)latencies.total, messages = measured ? measured : 1;
+    if (options.mode == DRAIN) expected = options.total ? options.total : delivered;
+    const uint64_t *through = options.mode == QUEUE ? &acknowledged : &delivered;
+    while (options.mode != DRAIN && *through < expected && now() < end) run_until(now() + SECOND / 20, false, 0);
+    double measured = (double)(options.mode == DRAIN ? delivered : latencies.total), messages = measured ? measured : 1;
     printf("mode=%s n=%d qos=%d z=%d w=%llu ws=%d rate=%llu msgs_per_s=%.0f p50_us=%.0f p99_us=%.0f p999_us=%.0f "
            "max_gap_ms=%.1f broker_us_per_msg=%.3f broker_cores=%.2f gen_us_per_msg=%.3f lost=%lld dup=%llu ooo=%llu "
-           "disconnects=%d broker_pss_mb=%.1f procs=%d\n",
+           "disconnects=%d broker_pss_mb=%.1f procs=%d count=%llu\n",
            mode_names[options.mode], options.count, options.qos, options.payload, (unsigned long long)options.window,
            options.websocket, (unsigned long long)options.rate, measured / elapsed, percentile_us(.5),
            percentile_us(.99), percentile_us(.999), (double)longest_gap / 1e6, cpu / messages * 1e6, cpu / elapsed,
-           own / messages * 1e6, (long long)(expected - delivered), (unsigned long long)duplicates,
-           (unsigned long long)out_of_order, disconnects, after.pss_mb, after.processes);
+           own / messages * 1e6, (long long)(expected - *through), (unsigned long long)duplicates,
+           (unsigned long long)out_of_order, disconnects, after.pss_mb, after.processes,
+           (unsigned long long)*through);
     return 0;
 }

@@ -1,0 +1,499 @@
+"""What was acknowledged is never lost: durable sessions and retained messages over restarts, killed routers and power
+cuts. make soak runs the long forms."""
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import wire as w
+from broker import MQTT, ROOT, wait_until
+from client import unique
+from durability import (EXPIRY, ROOMY, Traffic, interrupt, kill_everything, kill_router, scale, seeded)
+
+HERE = Path(__file__).resolve().parent
+LONG = 3 * 3600
+# How a broker's service is interrupted: SIGTERM and a new start, SIGKILL of all processes and a new start, SIGKILL of the
+# router alone.
+ENDS = ["stop", "kill", "router"]
+V5_DURABLE = {"version": w.V5, "clean": False, "props": EXPIRY}
+V311_DURABLE = {"version": w.V311, "clean": False}
+DURABLE = {w.V5: V5_DURABLE, w.V311: V311_DURABLE}
+
+
+def reconnected(port, client_id, **options):
+    """A connection to a broker that may be about to begin its service. Returns it and its CONNACK."""
+    found = []
+
+    def attempt():
+        client = w.Wire(port)
+        try:
+            found.append((client, client.connect(client_id, **options)))
+        except (AssertionError, OSError):
+            client.close()
+        return found
+
+    return wait_until(attempt, "a connection")[0]
+
+
+def resumed(port, client_id, **options):
+    client, connack = reconnected(port, client_id, **options)
+    assert connack.body[0] == 1, "no session present"
+    return client
+
+
+def publish_all(client, topic, payloads, qos=1):
+    """Publishes and waits for every acknowledgement; QoS 2 exchanges are completed."""
+    for index, payload in enumerate(payloads):
+        client.send(w.publish(topic, payload, qos, index + 1, version=client.version))
+        answer = client.expect(w.PUBACK if qos == 1 else w.PUBREC)
+        assert answer.body[:2] == w.u16(index + 1) and answer.body[2:3] in (b"", b"\x00"), answer
+        if qos == 2:
+            client.send(w.packet(0x62, answer.body[:2]))
+            client.expect(w.PUBCOMP)
+
+
+def take(client, count):
+    """The next publications as (payload, QoS, packet id, DUP); none is acknowledged."""
+    found = []
+    for _ in range(count):
+        packet = client.expect(w.PUBLISH)
+        _, packet_id, payload = packet.publish(client.version)
+        found.append((payload, packet.qos, packet_id, bool(packet.flags & 8)))
+    return found
+
+
+def answer(client, kind, packet_id):
+    client.send(w.packet(kind << 4 | (2 if kind == w.PUBREL else 0), w.u16(packet_id)))
+
+
+# MARK: sessions
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("version", [w.V311, w.V5])
+def test_sessions_subscriptions_and_queues_outlive_the_broker(start_broker, opened, how, version):
+    broker, name = start_broker(), unique("session")
+    away = w.connected(broker.port(), name, **DURABLE[version])
+    away.subscribe(f"{name}/a", f"{name}/b", qos=2)
+    away.send(w.unsubscribe(f"{name}/b", version=version))
+    away.expect(w.UNSUBACK)
+    away.close()
+    passing = w.connected(broker.port(), f"{name}-clean", version)
+    passing.subscribe(f"{name}/a", qos=1)
+    with w.connected(broker.port()) as publisher:
+        publish_all(publisher, f"{name}/a", [b"1", b"2", b"3"])
+        publish_all(publisher, f"{name}/a", [b"4", b"5"], qos=2)
+        publish_all(publisher, f"{name}/b", [b"not for it"])
+
+    broker = interrupt(broker, how, start_broker)
+    passing.close()
+    here = opened(resumed(broker.port(), name, **DURABLE[version]))
+    found = take(here, 5)
+    assert [entry[0] for entry in found] == [b"1", b"2", b"3", b"4", b"5"]
+    assert [entry[1] for entry in found] == [1, 1, 1, 2, 2]
+    with w.connected(broker.port()) as publisher:
+        publish_all(publisher, f"{name}/b", [b"not for it either"])
+        publish_all(publisher, f"{name}/a", [b"6"])
+    assert take(here, 1)[0][:2] == (b"6", 1)
+    _, connack = reconnected(broker.port(), f"{name}-clean", version=version, clean=False)
+    assert connack.body[0] == 0, "a clean session outlived its connection"
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_session_that_was_ended_does_not_come_back(start_broker, how):
+    broker, name = start_broker(), unique("ended")
+    with w.connected(broker.port(), name, **V311_DURABLE) as client:
+        client.subscribe(name, qos=1)
+    with w.connected(broker.port(), name) as client:  # clean session: what was there ends
+        client.ping()
+    broker = interrupt(broker, how, start_broker)
+    client, connack = reconnected(broker.port(), name, **V311_DURABLE)
+    assert connack.body[0] == 0
+    client.close()
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_options_of_subscriptions_outlive_the_broker(start_broker, opened, how):
+    """No local, retain as published, the subscription identifier, the share."""
+    broker, name = start_broker(), unique("options")
+    client = w.connected(broker.port(), name, **V5_DURABLE)
+    options = {f"{name}/own": (0x01 | 0x04, 7), f"{name}/kept": (0x01 | 0x08, 8), f"$share/group/{name}/shared": (1, 9)}
+    for packet_id, (topic, (bits, identifier)) in enumerate(options.items(), 1):
+        client.send(w.packet(0x82, w.u16(packet_id) + w.properties(w.V5, b"\x0b" + w.varint(identifier))
+                             + w.text(topic) + bytes([bits])))
+        assert client.expect(w.SUBACK).body[-1] == 1
+    client.close()
+
+    broker = interrupt(broker, how, start_broker)
+    client = opened(resumed(broker.port(), name, **V5_DURABLE))
+    client.send(w.publish(f"{name}/own", b"its own", 1, 1, version=w.V5))
+    client.expect(w.PUBACK)
+    with w.connected(broker.port()) as publisher:
+        for topic in ("own", "kept", "shared"):
+            publisher.send(w.publish(f"{name}/{topic}", topic, 1, 1, retain=True))
+            publisher.expect(w.PUBACK)
+            packet = client.expect(w.PUBLISH)
+            assert packet.publish(w.V5)[2] == topic.encode()
+            assert packet.retain == (topic == "kept")
+            assert packet.properties() == [(0x0B, {"own": 7, "kept": 8, "shared": 9}[topic])]
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("version", [w.V311, w.V5])
+def test_what_was_in_flight_comes_again_as_it_was(start_broker, opened, how, version):
+    """The same messages in the same order under the same identifiers, marked as repetitions [MQTT-4.4.0-1]."""
+    broker, name = start_broker(), unique("flight")
+    client = w.connected(broker.port(), name, **DURABLE[version])
+    client.subscribe(name, qos=2)
+    with w.connected(broker.port()) as publisher:
+        publish_all(publisher, name, [b"1", b"2"])
+        publish_all(publisher, name, [b"3", b"4"], qos=2)
+        publish_all(publisher, name, [b"5"])
+    before = take(client, 5)
+    assert not any(entry[3] for entry in before)
+    client.close()
+
+    broker = interrupt(broker, how, start_broker)
+    client = opened(resumed(broker.port(), name, **DURABLE[version]))
+    assert take(client, 5) == [(*entry[:3], True) for entry in before]
+    for _, qos, packet_id, _ in before:
+        answer(client, w.PUBACK if qos == 1 else w.PUBREC, packet_id)
+    for _ in range(2):
+        answer(client, w.PUBCOMP, int.from_bytes(client.expect(w.PUBREL).body[:2], "big"))
+    client.ping()
+    client.close()
+
+    broker = interrupt(broker, "stop", start_broker)
+    client = opened(resumed(broker.port(), name, **DURABLE[version]))
+    client.ping()  # nothing comes before the answer: all of it was acknowledged
+
+
+# MARK: QoS 2, step by step
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("version", [w.V311, w.V5])
+def test_qos_2_from_a_publisher_goes_on_at_each_step(start_broker, opened, how, version):
+    broker, name, options = start_broker(), unique("twice"), DURABLE[version]
+    first = w.publish(name, b"once", 2, packet_id=7, version=version)
+    repeated = bytes([first[0] | 8]) + first[1:]
+    with w.connected(broker.port(), f"{name}-s", **V311_DURABLE) as subscriber:
+        subscriber.subscribe(name, qos=1)
+
+    client = w.connected(broker.port(), name, **options)
+    client.send(first)
+    client.expect(w.PUBREC)
+    client.close()
+    broker = interrupt(broker, how, start_broker)
+    client = resumed(broker.port(), name, **options)
+    client.send(repeated)  # as if PUBREC had not arrived
+    assert client.expect(w.PUBREC).body[:2] == w.u16(7)
+    client.close()
+    broker = interrupt(broker, how, start_broker)
+    client = resumed(broker.port(), name, **options)
+    answer(client, w.PUBREL, 7)
+    assert client.expect(w.PUBCOMP).body == w.u16(7)
+    client.close()
+    broker = interrupt(broker, how, start_broker)
+    client = opened(resumed(broker.port(), name, **options))
+    answer(client, w.PUBREL, 7)  # as if PUBCOMP had not arrived
+    assert client.expect(w.PUBCOMP).body[:2] == w.u16(7)
+    client.send(w.publish(name, b"another", 2, packet_id=7, version=version))  # the identifier is free
+    client.expect(w.PUBREC)
+
+    subscriber = opened(resumed(broker.port(), f"{name}-s", **V311_DURABLE))
+    assert [entry[0] for entry in take(subscriber, 2)] == [b"once", b"another"]
+    subscriber.ping()
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("version", [w.V311, w.V5])
+def test_qos_2_to_a_subscriber_goes_on_at_each_step(start_broker, opened, how, version):
+    broker, name, options = start_broker(), unique("step"), DURABLE[version]
+    client = w.connected(broker.port(), name, **options)
+    client.subscribe(name, qos=2)
+    with w.connected(broker.port()) as publisher:
+        publish_all(publisher, name, [b"once"], qos=2)
+    [(payload, qos, packet_id, _)] = take(client, 1)
+    assert (payload, qos) == (b"once", 2)
+    client.close()
+    broker = interrupt(broker, how, start_broker)
+    client = resumed(broker.port(), name, **options)
+    assert take(client, 1) == [(b"once", 2, packet_id, True)]
+    answer(client, w.PUBREC, packet_id)
+    assert client.expect(w.PUBREL).body[:2] == w.u16(packet_id)
+    client.close()
+    broker = interrupt(broker, how, start_broker)
+    client = resumed(broker.port(), name, **options)
+    assert client.expect(w.PUBREL).body[:2] == w.u16(packet_id)  # and no PUBLISH before it
+    answer(client, w.PUBCOMP, packet_id)
+    client.ping()
+    client.close()
+    broker = interrupt(broker, how, start_broker)
+    client = opened(resumed(broker.port(), name, **options))
+    if how != "stop":  # PUBCOMP is answered by nothing, so who is killed may not have stored it
+        client.send(w.packet(w.PINGREQ << 4))
+        if (packet := client.read()).type == w.PUBREL:
+            packet = client.read()
+        assert packet.type == w.PINGRESP
+    client.ping()
+
+
+# MARK: retained messages, wills
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_retained_messages_outlive_the_broker(start_broker, opened, how):
+    broker, name = start_broker(), unique("retained")
+    properties = b"\x03" + w.text("text/plain") + b"\x26" + w.text("a") + w.text("b")
+    publisher = w.connected(broker.port(), version=w.V5)
+    for index, (topic, payload) in enumerate(
+            [("first", b"old"), ("gone", b"x"), ("first", b"new"), ("gone", b""), ("empty/levels//", b"y" * 9000)]):
+        publisher.send(w.publish(f"{name}/{topic}", payload, 1, index + 1, True, w.V5, properties))
+        assert publisher.expect(w.PUBACK).body[2:3] in (b"", b"\x00", b"\x10")
+    publisher.close()
+    for _ in range(2):
+        broker = interrupt(broker, how, start_broker)
+        subscriber, _ = reconnected(broker.port(), unique(), version=w.V5)
+        opened(subscriber).subscribe(f"{name}/#", qos=1)
+        packets = [subscriber.expect(w.PUBLISH) for _ in range(2)]
+        assert {packet.publish(w.V5)[0]: packet.publish(w.V5)[2] for packet in packets} == {
+            f"{name}/first": b"new", f"{name}/empty/levels//": b"y" * 9000}
+        for packet in packets:
+            assert packet.retain
+            assert packet.properties() == [(0x03, b"text/plain"), (0x26, (b"a", b"b"))]
+        subscriber.ping()
+
+
+@pytest.mark.parametrize("how", ["kill", "router"])
+def test_the_will_of_who_was_connected_as_the_broker_died_is_sent(start_broker, opened, how):
+    broker, name = start_broker(), unique("will")
+    with w.connected(broker.port(), f"{name}-s", **V311_DURABLE) as subscriber:
+        subscriber.subscribe(name, qos=1)
+    client = opened(w.connected(broker.port(), name, will=(name, "gone", 1, False), **V311_DURABLE))
+    client.ping()
+    broker = interrupt(broker, how, start_broker)
+    subscriber = opened(resumed(broker.port(), f"{name}-s", **V311_DURABLE))
+    assert take(subscriber, 1)[0][:2] == (b"gone", 1)
+
+
+# MARK: many
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_long_queue_comes_in_order_after_a_restart(start_broker, opened, how):
+    count, batch, name = 20_000, 500, unique("long")
+    broker = start_broker(limits=ROOMY)
+    options = {**V5_DURABLE, "props": EXPIRY + b"\x21" + w.u16(10)}
+    with w.connected(broker.port(), name, **options) as subscriber:
+        subscriber.subscribe(name, qos=1)
+    with w.connected(broker.port()) as publisher:
+        for start in range(0, count, batch):
+            publisher.send(*(w.publish(name, str(start + i), 1, i + 1) for i in range(batch)))
+            for _ in range(batch):
+                publisher.expect(w.PUBACK)
+    broker = interrupt(broker, how, start_broker, limits=ROOMY)
+    subscriber = opened(resumed(broker.port(), name, **options))
+    for number in range(count):
+        _, packet_id, payload = subscriber.expect(w.PUBLISH).publish(w.V5)
+        assert payload == b"%d" % number
+        answer(subscriber, w.PUBACK, packet_id)
+    subscriber.ping()
+
+
+@pytest.fixture(scope="module")
+def mqload(tmp_path_factory):
+    output = tmp_path_factory.mktemp("mqload") / "mqload"
+    sources = [ROOT / "Benchmarks" / name for name in ("mqload.c", "usage.c")]
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", output, *sources], check=True)
+
+    def run(port, *options):
+        result = subprocess.run([output, "-p", str(port), *options], capture_output=True, text=True, timeout=1200)
+        assert result.returncode == 0, result.stderr
+        return {key: value for key, value in (word.split("=") for word in result.stdout.split())}
+
+    return run
+
+
+def resident_mb(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]) / 1024
+
+
+@pytest.mark.timeout(LONG)
+def test_a_queue_for_who_is_away_lies_on_disk(start_broker, mqload):
+    """Memory stays bounded whatever waits, and all of it comes, in order. In make soak a million, with the time."""
+    count = 1_000_000 if os.environ.get("APUS_SOAK") else 50_000
+    broker = start_broker(listeners=[MQTT], limits=ROOMY)
+    router = broker.worker("router")["pid"]
+    before = resident_mb(router)
+    queued = mqload(broker.port(), "-m", "queue", "-n", "1", "-q", "1", "-z", "256", "-w", "1000", "-c", str(count))
+    grown = resident_mb(router) - before
+    drained = mqload(broker.port(), "-m", "drain", "-n", "1", "-q", "1", "-c", str(count))
+    grown_after = resident_mb(router) - before
+    figures = (f"{count} messages: {float(queued['msgs_per_s']):,.0f}/s queued, {grown:.1f} MiB more in memory, "
+               f"{float(drained['msgs_per_s']):,.0f}/s drained, {grown_after:.1f} MiB more after that")
+    print(figures)
+    assert grown < 64 and grown_after < 64, figures
+    assert drained["lost"] == drained["dup"] == drained["ooo"] == "0", drained
+    assert broker.worker("router")["pid"] == router
+    if os.environ.get("APUS_SOAK"):
+        assert float(drained["msgs_per_s"]) >= 50_000, figures
+
+
+# MARK: crashes
+
+
+def in_portions(count, size=20):
+    """Numbers of rounds, a list for each Traffic: what has gone wrong is to show before the end of many."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+@pytest.mark.timeout(LONG)
+def test_crashes_lose_nothing(start_broker):
+    """SIGKILL at random moments under traffic: mostly of the router, at times of everything."""
+    chance = seeded()
+    options = {"listeners": [MQTT], "limits": ROOMY, "log": {"connections": False}}
+    broker = start_broker(**options)
+    for portion in in_portions(scale(15, 200)):
+        with Traffic(broker.port(), chance, unique("crash")) as traffic:
+            for number in portion:
+                traffic.wait_flowing()
+                time.sleep(chance.uniform(0, 0.4))
+                if number % 4 == 3:  # also makes the supervisor forget how often the router has died
+                    broker = start_broker(**options, folder=kill_everything(broker))
+                    traffic.port = broker.port()
+                else:
+                    kill_router(broker)
+                assert not traffic.errors, f"round {number}: {traffic.errors}"
+            traffic.wait_flowing()
+            traffic.finish()
+            print(f"{traffic.acknowledged()} messages acknowledged, none lost")
+
+
+# MARK: power cuts
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory):
+    """The library that keeps what was synced apart; see powercut/forgetful.c."""
+    library = tmp_path_factory.mktemp("forgetful") / "forgetful.so"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", "-U_FORTIFY_SOURCE", "-Wall", "-Werror", "-o",
+                    library, HERE / "powercut" / "forgetful.c", "-ldl", "-lpthread"], check=True)
+    return library
+
+
+class Disk:
+    """A state folder on a disk that loses its power."""
+
+    def __init__(self, library, folder, chance):
+        self.folder, self.shadow, self.chance = folder / "state", folder / "shadow", chance
+        self.folder.mkdir()
+        self.shadow.mkdir()
+        self.broker = {
+            "listeners": [MQTT], "limits": ROOMY, "log": {"connections": False}, "top": {"state_dir": str(self.folder)},
+            "environment": {"LD_PRELOAD": str(library), "FORGETFUL_FOLDER": str(self.folder),
+                            "FORGETFUL_SHADOW": str(self.shadow)}}
+
+    def cut(self, torn):
+        """Puts what was synced in the place of what was written. torn: with some of the rest, in any order."""
+        for pending in self.shadow.glob("*.pending"):
+            shadow = pending.with_suffix("")
+            if torn:
+                self.tear(shadow, list(records(pending.read_bytes())))
+            pending.unlink()
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.shadow, self.folder)
+        return sum(path.stat().st_size for path in self.folder.iterdir())
+
+    def tear(self, shadow, unsynced):
+        chosen = [record for record in unsynced if self.chance.random() < 0.5]
+        self.chance.shuffle(chosen)
+        with shadow.open("r+b") as file:
+            for kind, offset, data in chosen:
+                if kind:
+                    file.truncate(offset)
+                else:
+                    if self.chance.random() < 0.2:  # a disk writes sectors
+                        data = data[:self.chance.randrange(len(data) + 1) // 512 * 512]
+                    file.seek(offset)
+                    file.write(data)
+
+    def fail(self, fails):
+        (self.shadow / "fail").touch() if fails else (self.shadow / "fail").unlink()
+
+
+def records(data):
+    """(kind, offset, bytes) of a list of pending writes; its last record may have been cut off."""
+    position = 0
+    while position + 24 <= len(data):
+        kind, offset, length = struct.unpack_from("<qqq", data, position)
+        position += 24
+        if position + length > len(data):
+            return
+        yield kind, offset, data[position:position + length]
+        position += length
+
+
+def cut_rounds(start_broker, disk, chance, count, **options):
+    broker = start_broker(**disk.broker, **options)
+    for portion in in_portions(count):
+        with Traffic(broker.port(), chance, unique("cut")) as traffic:
+            for number in portion:
+                traffic.wait_flowing()
+                time.sleep(chance.uniform(0, 0.6))
+                folder = kill_everything(broker)
+                assert disk.cut(torn=number % 2 == 1) > 0, "nothing was ever synced"
+                broker = start_broker(**disk.broker, **options, folder=folder)
+                assert not broker.log.all("set aside"), f"round {number}: what was cut off counts as damaged"
+                traffic.port = broker.port()
+                assert not traffic.errors, f"round {number}: {traffic.errors}"
+            traffic.wait_flowing()
+            traffic.finish()
+            print(f"{traffic.acknowledged()} messages acknowledged, none lost")
+
+
+@pytest.mark.timeout(LONG)
+def test_power_cuts_lose_nothing(start_broker, forgetful, tmp_path):
+    chance = seeded()
+    cut_rounds(start_broker, Disk(forgetful, tmp_path, chance), chance, scale(5, 100))
+
+
+def test_power_cuts_without_syncs_do_lose(start_broker, forgetful, tmp_path):
+    """With `durability = "none"` the same test must fail: it sees what is lost."""
+    chance = seeded()
+    with pytest.raises(AssertionError, match="(lost|did not arrive)"):
+        cut_rounds(start_broker, Disk(forgetful, tmp_path, chance), chance, 3, store={"durability": "none"})
+
+
+def test_a_failed_sync_acknowledges_nothing(start_broker, forgetful, tmp_path, opened):
+    """While the disk can not sync, no QoS 1 publish to a durable session succeeds; what did before survives a cut."""
+    disk, name = Disk(forgetful, tmp_path, seeded()), unique("fail")
+    broker = start_broker(**disk.broker)
+    with w.connected(broker.port(), name, **V311_DURABLE) as subscriber:
+        subscriber.subscribe(name, qos=1)
+    publisher = opened(w.connected(broker.port(), version=w.V5))
+    publish_all(publisher, name, [b"kept 1", b"kept 2"])
+    disk.fail(True)
+    for number in range(3):
+        publisher.send(w.publish(name, b"refused", 1, 10, version=w.V5))
+        assert publisher.expect(w.PUBACK, 20).body[2] >= 0x80
+    disk.fail(False)
+
+    def succeeds():
+        publisher.send(w.publish(name, b"kept 3", 1, 11, version=w.V5))
+        return publisher.expect(w.PUBACK).body[2:3] in (b"", b"\x00")
+
+    wait_until(succeeds, "an acknowledgement after the disk's recovery", 20)
+    folder = kill_everything(broker)
+    disk.cut(torn=False)
+    broker = start_broker(**disk.broker, folder=folder)
+    subscriber = opened(resumed(broker.port(), name, **V311_DURABLE))
+    found = [entry[0] for entry in take(subscriber, 3)]
+    assert found == [b"kept 1", b"kept 2", b"kept 3"]
+    subscriber.ping()

@@ -1,0 +1,341 @@
+"""A disk that is full, a store that is damaged, of a newer version, in use or out of reach: what goes on and what is
+said."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import wire as w
+from broker import MQTT, Broker, wait_until
+from client import unique
+from durability import EXPIRY, ROOMY, kill_everything, scale, seeded, stop
+
+QUOTA_EXCEEDED = 0x97
+EX_CONFIG = 78
+DURABLE = {"version": w.V5, "clean": False, "props": EXPIRY}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a file system of its own: small_disk("32m", "ro")."""
+    mounted = []
+
+    def mount(size, *options):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        result = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", folder],
+                                capture_output=True, text=True)
+        if result.returncode:
+            pytest.skip(f"NOT TESTED, a tmpfs can not be mounted here: {result.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for broker in list(Broker.running):
+        broker.discard()
+    for folder in mounted:
+        # A worker of a killed broker may take a moment to end.
+        wait_until(lambda: subprocess.run(["umount", folder], capture_output=True).returncode == 0, "umount")
+
+
+def absent(port, name):
+    """A durable session whose client is away."""
+    with w.connected(port, name, **DURABLE) as subscriber:
+        subscriber.subscribe(f"{name}/#", qos=2)
+
+
+def publish_until_refused(publisher, topic, size, most):
+    """Publishes at QoS 1 and returns the sequence numbers that were accepted, up to the first that was refused."""
+    for number in range(most):
+        publisher.send(w.publish(topic, b"%d " % number + b"x" * size, 1, 1, version=w.V5))
+        code = publisher.expect(w.PUBACK, 20).body[2:3]
+        if code == bytes([QUOTA_EXCEEDED]):
+            return list(range(number))
+        assert code in (b"", b"\x00"), code
+    pytest.fail(f"{most} messages of {size} bytes were accepted")
+
+
+def drained(port, name, options=None):
+    """The sequence numbers of all that waits for a session, whose client acknowledges and stays."""
+    client = w.Wire(port)
+    assert client.connect(name, **(options or DURABLE)).body[0] == 1, "no session present"
+    found = []
+    while True:
+        with contextlib.suppress(TimeoutError):
+            while (packet := client.read(1)).type == w.PUBLISH:
+                _, packet_id, data = packet.publish(w.V5)
+                found.append(int(data.split(b" ")[0]))
+                client.send(w.packet(0x40, w.u16(packet_id)))
+            raise AssertionError(packet)
+        return client, found
+
+
+def check_full(port, name):
+    """What is refused, and what goes on, while the store takes nothing."""
+    with w.connected(port, version=w.V5) as publisher:
+        publisher.send(w.publish(f"{name}/one", "x", 1, 1, version=w.V5))
+        assert publisher.expect(w.PUBACK).body[:3] == w.u16(1) + bytes([QUOTA_EXCEEDED])
+        publisher.send(w.publish(f"{name}/two", "x", 2, 2, version=w.V5))
+        assert publisher.expect(w.PUBREC).body[:3] == w.u16(2) + bytes([QUOTA_EXCEEDED])
+        publisher.send(w.publish(f"{name}-retained", "x", 1, 3, True, w.V5))
+        assert publisher.expect(w.PUBACK).body[:3] == w.u16(3) + bytes([QUOTA_EXCEEDED])
+        # QoS 0, and clean sessions at every QoS.
+        with w.connected(port, version=w.V311) as clean:
+            clean.subscribe(f"{name}-clean", qos=2)
+            for qos in (0, 1, 2):
+                publisher.send(w.publish(f"{name}-clean", "goes on", qos, 10 + qos, version=w.V5))
+                assert clean.expect(w.PUBLISH).publish()[2] == b"goes on"
+                if qos:
+                    assert publisher.expect(w.PUBACK if qos == 1 else w.PUBREC).body[:2] == w.u16(10 + qos)
+        publisher.send(w.publish(f"{name}/zero", "x", 0, version=w.V5))
+        publisher.ping()
+    with w.connected(port, version=w.V311) as publisher:
+        publisher.send(w.publish(f"{name}/three", "x", 1, 1))
+        assert publisher.wait_closed() == []
+
+
+def wait_accepted(port, topic):
+    """Waits until a message for a durable session is taken again."""
+    with w.connected(port, version=w.V5) as publisher:
+        def accepted():
+            publisher.send(w.publish(topic, b"1000000 after", 1, 1, version=w.V5))
+            return publisher.expect(w.PUBACK).body[2:3] in (b"", b"\x00")
+
+        wait_until(accepted, "service after there was room", 20)
+
+
+@pytest.mark.parametrize("min_free", ["2 MiB", 0])
+def test_a_full_disk(start_broker, opened, small_disk, min_free):
+    """Refused while it lasts, and over by itself; what was accepted is there, what was refused is not."""
+    disk, name = small_disk("24m"), unique("full")
+    (disk / "ballast").write_bytes(bytes(16 << 20))
+    broker = start_broker(listeners=[MQTT], limits=ROOMY, store={"min_free": min_free},
+                          top={"state_dir": str(disk / "state")})
+    router = broker.worker("router")["pid"]
+    absent(broker.port(), name)
+    with w.connected(broker.port(), version=w.V5) as publisher:
+        accepted = publish_until_refused(publisher, f"{name}/queue", 20_000, 1000)
+    assert len(accepted) > 20
+    broker.log.wait("the store takes nothing new")
+    check_full(broker.port(), name)
+    (disk / "ballast").unlink()
+    wait_accepted(broker.port(), f"{name}/queue")
+    broker.log.wait("the store has room again")
+    client, found = drained(broker.port(), name)
+    opened(client)
+    assert found == [*accepted, 1_000_000]
+    assert broker.worker("router")["pid"] == router
+
+
+def test_a_full_disk_is_survived_by_what_was_accepted(start_broker, opened, small_disk):
+    """Even if the broker is killed, and starts, while the disk is full."""
+    disk, name = small_disk("24m"), unique("full")
+    (disk / "ballast").write_bytes(bytes(16 << 20))
+    options = {"listeners": [MQTT], "limits": ROOMY, "store": {"min_free": "2 MiB"},
+               "top": {"state_dir": str(disk / "state")}}
+    broker = start_broker(**options)
+    absent(broker.port(), name)
+    with w.connected(broker.port(), version=w.V5) as publisher:
+        accepted = publish_until_refused(publisher, f"{name}/queue", 20_000, 1000)
+    broker = start_broker(**options, folder=kill_everything(broker))
+    check_full(broker.port(), name)
+    client, found = drained(broker.port(), name)  # what is there can be had although nothing is taken
+    opened(client)
+    assert found == accepted
+
+
+def test_a_store_at_its_limit(start_broker, opened):
+    """store.max_bytes is as a full disk, and working off what waits makes the room."""
+    name = unique("limit")
+    broker = start_broker(listeners=[MQTT], limits=ROOMY, store={"max_bytes": "2 MiB"})
+    absent(broker.port(), name)
+    with w.connected(broker.port(), version=w.V5) as publisher:
+        accepted = publish_until_refused(publisher, f"{name}/queue", 10_000, 1000)
+    assert len(accepted) > 50
+    broker.log.wait("the store takes nothing new")
+    check_full(broker.port(), name)
+    client, found = drained(broker.port(), name)
+    assert found == accepted
+    client.close()
+    broker.log.wait("the store has room again")
+    wait_accepted(broker.port(), f"{name}/queue")
+    client, found = drained(broker.port(), name)
+    opened(client)
+    assert found == [1_000_000]
+
+
+# MARK: damage
+
+
+def filled(start_broker, name, count=3000):
+    """Stops a broker whose store has sessions, queued and retained messages; returns its folder."""
+    broker = start_broker(listeners=[MQTT], limits=ROOMY)
+    for session in range(20):
+        absent(broker.port(), f"{name}{session}")
+    with w.connected(broker.port()) as publisher:
+        for start in range(0, count, 500):
+            publisher.send(*(w.publish(f"{name}0/queue", b"%d " % (start + number) + b"x" * 400, 1, number + 1)
+                             for number in range(500)))
+            for _ in range(500):
+                publisher.expect(w.PUBACK)
+        for number in range(100):
+            publisher.send(w.publish(f"{name}-retained/{number}", f"{number}", 1, 1, True))
+            publisher.expect(w.PUBACK)
+    return stop(broker)
+
+
+def recovered(broker, name):
+    """What is left of the queue, read as often as it takes: a damage that is met later ends the router."""
+    found = []
+
+    def attempt():
+        try:
+            client, rest = drained(broker.port(), f"{name}0")
+            client.close()
+            found.extend(number for number in rest if number not in found)
+            return True
+        except (AttributeError, OSError):  # the connection has ended
+            return False
+        except AssertionError:  # its session is gone
+            return True
+
+    wait_until(attempt, "the queue", 30)
+    return found
+
+
+def serves(broker):
+    with w.connected(broker.port()) as client:
+        topic = unique("serves")
+        client.subscribe(topic, qos=1)
+        client.send(w.publish(topic, "x", 1, retain=True))
+        assert {client.read().type, client.read().type} == {w.PUBACK, w.PUBLISH}
+
+
+@pytest.mark.timeout(3600)
+def test_damaged_pages(start_broker):
+    """Bytes of random pages are overwritten. The broker starts, and hands out nothing that is not what it was given."""
+    chance, name, count = seeded(), unique("damage"), 3000
+    whole = filled(start_broker, name, count)
+    pages = (whole / "state" / "apus.db").stat().st_size // 4096
+    aside = 0
+    for number in range(scale(6, 100)):
+        broker_folder = whole.parent / f"{whole.name}-{number}"
+        shutil.copytree(whole, broker_folder, ignore=shutil.ignore_patterns("run"))
+        store = broker_folder / "state" / "apus.db"
+        spoil = sorted(chance.sample(range(pages), chance.choice([1, 3, 10])))
+        with store.open("r+b") as file:
+            for page in spoil:
+                file.seek(page * 4096 + chance.randrange(4000))
+                file.write(chance.randbytes(chance.choice([1, 8, 96])))
+        damaged = store.read_bytes()
+        broker = start_broker(listeners=[MQTT], limits=ROOMY, folder=broker_folder)
+        serves(broker)
+        found = recovered(broker, name)
+        # In order, and most of it: a page of a tree's inner nodes costs no more than what hangs on it.
+        assert found == sorted(set(found)) and len(found) <= count, f"pages {spoil}"
+        lines = broker.log.all("set aside as")
+        if lines:
+            aside += 1
+            [copy, *_] = store.parent.glob("apus.db.damaged-*Z")
+            assert copy.name in lines[0]
+            assert copy.read_bytes() == damaged or len(found) < count, "the damaged store was written to"
+        else:
+            assert len(found) == count, f"pages {spoil}: {len(found)} of {count} messages, and no word of it"
+        assert 0 not in spoil or lines
+        serves(broker)
+        broker.stop()
+    assert aside, "no damage was ever met"
+    shutil.rmtree(whole)
+
+
+SPOILT = {
+    "empty": lambda data: b"",
+    "zeros": lambda data: bytes(len(data)),
+    "noise": lambda data: bytes(range(256)) * (len(data) // 256),
+    "no database": lambda data: b"SQLite format 4\0" + data[16:],
+    "half": lambda data: data[:len(data) // 8192 * 4096],
+    "a torn page": lambda data: data[:len(data) - 1000],
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_a_store_that_is_none(start_broker, kind):
+    name = unique("none")
+    folder = filled(start_broker, name, 500)
+    store = folder / "state" / "apus.db"
+    spoilt = SPOILT[kind](store.read_bytes())
+    store.write_bytes(spoilt)
+    broker = start_broker(listeners=[MQTT], limits=ROOMY, folder=folder)
+    serves(broker)
+    found = recovered(broker, name)
+    assert found == sorted(set(found))
+    line = broker.log.wait("set aside as")
+    [copy, *_] = store.parent.glob("apus.db.damaged-*Z")
+    assert copy.name in line and copy.read_bytes() == spoilt
+    if kind in ("empty", "zeros", "noise", "no database"):
+        assert found == []
+    absent(broker.port(), name)
+    broker = start_broker(listeners=[MQTT], limits=ROOMY, folder=stop(broker))
+    assert not broker.log.all("set aside"), "the new store is damaged too"
+    client, found = drained(broker.port(), name)
+    client.close()
+
+
+# MARK: stores that can not be used
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())
+            if path.is_file() and not path.name.endswith((".lock", "-shm"))}
+
+
+def expect_refusal(broker, pattern):
+    assert broker.process.wait(20) == EX_CONFIG, "\n".join(broker.log.all())
+    return broker.log.wait(pattern)
+
+
+def test_a_store_of_a_newer_version_is_refused_untouched(start_broker):
+    folder = filled(start_broker, unique("newer"), 500)
+    store = folder / "state" / "apus.db"
+    with contextlib.closing(sqlite3.connect(store)) as database:
+        database.execute("PRAGMA user_version = 999")
+    before = contents(store.parent)
+    broker = start_broker(listeners=[MQTT], folder=folder, ready=False)
+    assert "apus.db" in expect_refusal(broker, "999")
+    assert contents(store.parent) == before
+    broker.discard()
+
+
+def test_a_state_folder_that_can_not_be_written(start_broker, small_disk, tmp_path):
+    if os.geteuid() == 0:
+        folder = small_disk("1m", "ro")
+    else:
+        folder = tmp_path / "folder"
+        folder.mkdir(mode=0o555)
+    broker = start_broker(listeners=[MQTT], top={"state_dir": str(folder)}, ready=False)
+    line = expect_refusal(broker, str(folder))
+    assert "Read-only" in line or "denied" in line, line
+    broker.discard()
+
+
+def test_a_state_folder_that_is_a_file(start_broker, tmp_path):
+    (tmp_path / "file").write_text("")
+    broker = start_broker(listeners=[MQTT], top={"state_dir": str(tmp_path / "file")}, ready=False)
+    expect_refusal(broker, str(tmp_path / "file"))
+    broker.discard()
+
+
+def test_a_store_in_use_is_left_alone(start_broker):
+    """Of two brokers on one folder the second gives up, and the first does not notice."""
+    first = start_broker(listeners=[MQTT])
+    second = start_broker(listeners=[MQTT], top={"state_dir": str(first.folder / "state")}, ready=False)
+    assert second.process.wait(40) != 0
+    assert second.log.wait("apus.db")
+    second.discard()
+    serves(first)
