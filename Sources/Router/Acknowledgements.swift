@@ -127,6 +127,8 @@ extension Router {
     mutating func refuse(
         _ link: Int, _ number: Int, _ type: PacketType, _ identifier: UInt16, _ reason: ReasonCode
     ) {
+        // Answers keep the order of what they answer [MQTT-4.6.0-2].
+        links[link].writeAcknowledgements()
         links[link].append(
             RefusalFrame(
                 slot: sessions[number].slot, generation: sessions[number].generation, kind: type.rawValue,

@@ -156,10 +156,15 @@ struct Outgoing: ~Escapable {
     let propertiesLength: Int
     let qos: UInt8
     let retain: Bool
+    /// When it is of no use any more, where that was settled before; 0: its properties tell.
+    let expiresAt: UInt32
 
     @inline(__always)
     @_lifetime(copy bytes)
-    init(_ bytes: RawSpan, topicLength: Int, propertiesLength: Int, qos: UInt8, retain: Bool) {
+    init(
+        _ bytes: RawSpan, topicLength: Int, propertiesLength: Int, qos: UInt8, retain: Bool, expiresAt: UInt32 = 0
+    ) {
+        self.expiresAt = expiresAt
         self.bytes = bytes
         self.topicLength = topicLength
         self.propertiesLength = propertiesLength

@@ -155,12 +155,11 @@ extension Router {
 
     /// - Parameter own: bytes of properties that were added for the session.
     private mutating func open(_ link: Int, _ message: KeptMessage, _ bytes: RawSpan, own: Int) {
-        openDelivery(
-            link,
-            Outgoing(
-                bytes, topicLength: Int(message.topicLength), propertiesLength: Int(message.propertiesLength) + own,
-                qos: 0, retain: false))
-        if message.expiresAt != 0 { patchExpiry(link, message) }
+        let outgoing = Outgoing(
+            bytes, topicLength: Int(message.topicLength), propertiesLength: Int(message.propertiesLength) + own, qos: 0,
+            retain: false)
+        openDelivery(link, outgoing)
+        if message.expiresAt != 0 { patchExpiry(link, outgoing, message.expiresAt) }
     }
 
     /// The cursor goes on behind an entry that was sent.

@@ -1,5 +1,5 @@
 // What ends by the clock: sessions whose clients stay away, wills that were put off, messages that are of no use any
-// more. All of it by the store's clock, which goes on over restarts.
+// more. All of it by the store's clock, which goes on over restarts; never early, and up to two seconds late.
 
 import EventLoop
 import MQTT
@@ -22,7 +22,7 @@ extension Router {
         let end = min(sweeping + Self.sweep, sessions.count)
         for number in sweeping..<end where sessions[number].flags.contains([.away, .durable]) {
             let endsAt = durables[Int(sessions[number].durable)].endsAt
-            guard endsAt != 0, endsAt <= now else { continue }
+            guard endsAt != 0, endsAt < now else { continue }
             count(.sessionsExpired)
             self.end(number, publishWill: true)
         }
@@ -32,7 +32,7 @@ extension Router {
 
     private mutating func publishDelayedWills() {
         guard !delayedWills.isEmpty else { return }
-        for (number, time) in delayedWills where time <= now {
+        for (number, time) in delayedWills where time < now {
             delayedWills[number] = nil
             guard let will = wills.removeValue(forKey: number) else { continue }
             storeSession(Int(number))
@@ -44,37 +44,39 @@ extension Router {
 
     /// When a message is of no use any more, in seconds of the store's clock; 0: never.
     func expiry(of message: Outgoing) -> UInt32 {
+        guard message.expiresAt == 0 else { return message.expiresAt }
         guard message.propertiesLength > 0, let interval = interval(of: message) else { return 0 }
         return max(1, UInt32(clamping: UInt64(now) + UInt64(interval)))
     }
 
     private func interval(of message: Outgoing) -> UInt32? {
         let start = message.bytes.byteCount - message.propertiesLength
-        guard let place = PropertyIdentifier.find(.messageExpiryInterval, message.bytes.octets, start..<message.bytes.byteCount)
+        guard
+            let place = PropertyIdentifier.find(
+                .messageExpiryInterval, message.bytes.octets, start..<message.bytes.byteCount)
         else { return nil }
         return message.bytes.load32(at: place).byteSwapped
     }
+
+    /// Whether a message's time is over. Seconds are whole ones: it lives up to one more than it was given.
+    func isOver(_ expiresAt: UInt32) -> Bool { expiresAt != 0 && expiresAt < now && clock.isCertain }
 
     func isExpired(_ entry: UInt32) -> Bool {
         guard queues[entry].message != noEntry else { return false }
         let expiresAt = queues.messages[queues[entry].message].expiresAt
         // What the client may have begun to receive is sent to the end.
-        return expiresAt != 0 && expiresAt <= now && clock.isCertain && !queues[entry].flags.contains(.sent)
+        return isOver(expiresAt) && !queues[entry].flags.contains(.sent)
     }
 
     /// Writes what is left of its time into the Deliver frame that a message has on a link [MQTT-3.3.2-6].
-    mutating func patchExpiry(_ link: Int, _ message: KeptMessage) {
+    mutating func patchExpiry(_ link: Int, _ message: Outgoing, _ expiresAt: UInt32) {
         let start = links[link].delivery + DeliverFrame.headByteCount
-        var span = links[link].output.mutableSpan(start, links[link].outputEnd - start)
-        Self.patchExpiry(&span, Int(message.length), Int(message.propertiesLength), message.expiresAt, now)
-    }
-
-    /// - Parameter span: topic, payload and properties, `length` bytes.
-    static func patchExpiry(
-        _ span: inout MutableRawSpan, _ length: Int, _ propertiesLength: Int, _ expiresAt: UInt32, _ now: UInt32
-    ) {
-        let properties = (length - propertiesLength)..<length
-        guard let place = PropertyIdentifier.find(.messageExpiryInterval, span.bytes.octets, properties) else { return }
+        let length = message.bytes.byteCount
+        var span = links[link].output.mutableSpan(start, length)
+        guard
+            let place = PropertyIdentifier.find(
+                .messageExpiryInterval, span.bytes.octets, (length - message.propertiesLength)..<length)
+        else { return }
         span.store((expiresAt > now ? expiresAt - now : 1).byteSwapped, at: place)
     }
 }

@@ -110,17 +110,21 @@ struct ListenerLink {
         acknowledgements.append(entry.word)
     }
 
+    /// Writes the acknowledgements so far, so that what comes next is behind them.
+    mutating func writeAcknowledgements() {
+        guard !acknowledgements.isEmpty else { return }
+        let length = FrameHead.byteCount &+ 8 &* acknowledgements.count
+        var span = append(length)
+        span.store(FrameHead.word(length: length, type: .acknowledge), at: 0)
+        for index in acknowledgements.indices {
+            span.store(acknowledgements[index], at: FrameHead.byteCount &+ 8 &* index)
+        }
+        acknowledgements.removeAll(keepingCapacity: true)
+    }
+
     /// Closes the open batch, or writes an empty one where there is input to answer.
     mutating func closeBatch() {
-        if !acknowledgements.isEmpty {
-            let length = FrameHead.byteCount &+ 8 &* acknowledgements.count
-            var span = append(length)
-            span.store(FrameHead.word(length: length, type: .acknowledge), at: 0)
-            for index in acknowledgements.indices {
-                span.store(acknowledgements[index], at: FrameHead.byteCount &+ 8 &* index)
-            }
-            acknowledgements.removeAll(keepingCapacity: true)
-        }
+        writeAcknowledgements()
         if batch < 0 {
             guard answered != handled else { return }
             prepare(0)

@@ -108,7 +108,7 @@ extension Router {
         let replay = replays.sessions[position].waiting[index]
         let number = Int(replays.sessions[position].session)
         let kept = retained[message]
-        if kept.expiresAt != 0, kept.expiresAt <= now { return true }
+        if isOver(kept.expiresAt) { return true }
         let qos = min(kept.qos, replay.qos)
         let isDirect = canTake(number, qos) && (qos == 0 || !sessions[number].isDurable)
         guard
@@ -119,11 +119,13 @@ extension Router {
         retained.copy(message, properties: replay.properties, into: &bytes)
         let outgoing = Outgoing(
             bytes.span.raw, topicLength: Int(kept.topicLength),
-            propertiesLength: Int(kept.propertiesLength) + replay.properties.count, qos: qos, retain: true)
+            propertiesLength: Int(kept.propertiesLength) + replay.properties.count, qos: qos, retain: true,
+            expiresAt: kept.expiresAt)
         // To a new subscription it goes with the flag [MQTT-3.3.1-8].
         if isDirect {
             let link = Int(sessions[number].link)
             openDelivery(link, outgoing)
+            if kept.expiresAt != 0 { patchExpiry(link, outgoing, kept.expiresAt) }
             appendRecipient(number, link, qos, true)
             closeDeliveries()
         } else {

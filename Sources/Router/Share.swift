@@ -100,7 +100,7 @@ extension Router {
         routed = noEntry
         let outgoing = Outgoing(
             bytes.span.raw, topicLength: Int(message.topicLength), propertiesLength: Int(message.propertiesLength),
-            qos: queues[entry].qos, retain: queues[entry].flags.contains(.retain))
+            qos: queues[entry].qos, retain: queues[entry].flags.contains(.retain), expiresAt: message.expiresAt)
         deliverToGroup(Recipient(session: group, options: Recipient.group, identifiers: 0), outgoing)
         finishRoute(outgoing)
         (publication, routed) = interrupted

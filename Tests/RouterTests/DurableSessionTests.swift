@@ -183,7 +183,7 @@ import Testing
         bench.connect(1, 2, "dying", will: "will", willDelay: 500, expiry: 10)
         bench.disconnect(1, 2)
         _ = bench.hear(1)
-        bench.pass(seconds: 9)
+        bench.pass(seconds: 10)
         _ = bench.router.expire()
         let seen12 = bench.router.sessionCount
         #expect(seen12 == 4)
