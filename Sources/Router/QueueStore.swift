@@ -114,8 +114,16 @@ struct QueueStore: ~Copyable {
     mutating func remove(_ number: UInt32, from queue: inout MessageQueue) {
         let entry = entries[Int(number)]
         if queue.cursor == number { queue.cursor = entry.next }
-        if entry.previous == noEntry { queue.first = entry.next } else { entries[Int(entry.previous)].next = entry.next }
-        if entry.next == noEntry { queue.last = entry.previous } else { entries[Int(entry.next)].previous = entry.previous }
+        if entry.previous == noEntry {
+            queue.first = entry.next
+        } else {
+            entries[Int(entry.previous)].next = entry.next
+        }
+        if entry.next == noEntry {
+            queue.last = entry.previous
+        } else {
+            entries[Int(entry.next)].previous = entry.previous
+        }
         if entry.identifiers != 0 {
             identifiers[Int(entry.identifiers) - 1] = []
             freeIdentifiers.append(entry.identifiers - 1)
