@@ -1,5 +1,6 @@
 // Acknowledgements of clients: PUBACK, PUBREC and PUBCOMP for what was sent to them, PUBREL for what they sent.
 
+import EventLoop
 import MQTT
 import Messages
 import Store

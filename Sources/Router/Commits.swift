@@ -1,6 +1,7 @@
 // The router's side of the store: changes are collected during a turn and handed over at its end, and what may only
 // happen once they are on disk waits here for their transaction. The loop never waits.
 
+import EventLoop
 import Journal
 import Messages
 import Store

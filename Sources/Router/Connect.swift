@@ -1,5 +1,6 @@
 // A client asks for a session: a new one, or the one that it left.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

@@ -176,8 +176,11 @@ struct Outgoing: ~Escapable {
         @inline(__always) get { bytes.byteCount &- topicLength &- propertiesLength }
     }
 
-    /// Whether the topic begins with `$`: those are the broker's own (MQTT 5 §4.7.2).
+    /// Whether the topic is below `$SYS`, which is the broker's own (MQTT 5 §4.7.2).
     var isOfTheBroker: Bool {
-        @inline(__always) get { topicLength > 0 && bytes.load8(at: 0) == UInt8(ascii: "$") }
+        @inline(__always) get {
+            // "$SYS" as a little-endian integer, and "/".
+            topicLength >= 5 && bytes.load32(at: 0) == 0x5359_5324 && bytes.load8(at: 4) == 0x2F
+        }
     }
 }

@@ -1,5 +1,6 @@
 // Sends what waits in queues, as the sessions' windows, connections and links have room.
 
+import EventLoop
 import MQTT
 import Messages
 import Store

@@ -1,6 +1,7 @@
 // What is kept of a message: in memory once for all sessions that it waits for, in the store for those that outlive
 // their connections.
 
+import EventLoop
 import MQTT
 import Messages
 import Store

@@ -1,5 +1,6 @@
 // Connections and sessions end: by the client, its listener, a take-over, the operator, or because their time is up.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

@@ -1,6 +1,7 @@
 // What an earlier router left in the store: sessions and subscriptions before anybody is served, retained messages by
 // and by while everybody is.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

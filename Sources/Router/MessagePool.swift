@@ -1,5 +1,6 @@
 // Messages that wait or are in flight: each kept once, however many sessions it is for. A value without I/O.
 
+import EventLoop
 import Messages
 
 /// What is known of a message that is kept.
@@ -21,7 +22,7 @@ struct KeptMessage {
 
 /// The messages of all queues.
 struct MessagePool: ~Copyable {
-    private var messages: [KeptMessage] = []
+    private var messages = Table<KeptMessage>()
     private var free: [UInt32] = []
     private var pool = BytePool()
     /// Messages that are kept, and their bytes.

@@ -1,5 +1,6 @@
 // The store at the router's start and at its orderly end.
 
+import EventLoop
 import Glibc
 import Journal
 import Messages

@@ -1,6 +1,7 @@
 // What a publisher is owed: its acknowledgement, when nothing that a crash could lose depends on it any more, and in
 // the order of its messages [MQTT-4.6.0-2, 4.6.0-3].
 
+import EventLoop
 import MQTT
 import Messages
 

@@ -38,6 +38,9 @@ struct PacketWindow: Equatable {
     /// 0: empty.
     private var table: [UInt64] = []
     private var used: UInt32 = 0
+    /// How many of them are not where they belong. Identifiers rise, so as a rule none is, and one that goes leaves
+    /// nothing to be moved up.
+    private var displaced: UInt16 = 0
     private var last: UInt16 = 0
 
     /// The identifier that was assigned last.
@@ -68,10 +71,12 @@ struct PacketWindow: Equatable {
             return
         }
         if (Int(used) &+ 1) &* 2 > table.count { grow() }
-        var position = home(exchange.identifier)
+        let home = home(exchange.identifier)
+        var position = home
         while table[position] != 0 { position = (position &+ 1) & (table.count &- 1) }
         table[position] = exchange.word
         used &+= 1
+        if position != home { displaced &+= 1 }
     }
 
     /// Frees an identifier.
@@ -79,6 +84,12 @@ struct PacketWindow: Equatable {
     @discardableResult
     mutating func remove(_ identifier: UInt16) -> Bool {
         guard used > 0, var hole = find(identifier) else { return false }
+        used &-= 1
+        if displaced == 0 {
+            table[hole] = 0
+            return true
+        }
+        if hole != home(identifier) { displaced &-= 1 }
         // What follows without a gap moves up where it is nearer to its home, so that no search ends early.
         let mask = table.count &- 1
         var position = hole
@@ -86,14 +97,14 @@ struct PacketWindow: Equatable {
             position = (position &+ 1) & mask
             let entry = table[position]
             if entry == 0 { break }
-            let distance = (position &- home(UInt16(truncatingIfNeeded: entry))) & mask
-            if distance >= (position &- hole) & mask {
+            let home = home(UInt16(truncatingIfNeeded: entry))
+            if (position &- home) & mask >= (position &- hole) & mask {
                 table[hole] = entry
+                if hole == home { displaced &-= 1 }
                 hole = position
             }
         }
         table[hole] = 0
-        used &-= 1
         return true
     }
 
@@ -101,6 +112,7 @@ struct PacketWindow: Equatable {
     mutating func removeAll() {
         table = []
         used = 0
+        displaced = 0
     }
 
     /// The identifiers in use, in no order.
@@ -124,10 +136,13 @@ struct PacketWindow: Equatable {
     private mutating func grow() {
         let old = table
         table = [UInt64](repeating: 0, count: max(16, old.count * 2))
+        displaced = 0
         for entry in old where entry != 0 {
-            var position = home(UInt16(truncatingIfNeeded: entry))
+            let home = home(UInt16(truncatingIfNeeded: entry))
+            var position = home
             while table[position] != 0 { position = (position + 1) & (table.count - 1) }
             table[position] = entry
+            if position != home { displaced &+= 1 }
         }
     }
 }

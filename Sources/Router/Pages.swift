@@ -1,6 +1,7 @@
 // What lies in the store only: brought to memory a page at a time as a session can take it, and forgotten by memory
 // when its client goes away.
 
+import EventLoop
 import Messages
 import Store
 

@@ -1,6 +1,7 @@
 // Acknowledgements that publishers do not get yet: what they are for is not safe. A value without I/O; Owe.swift gives
 // them out.
 
+import EventLoop
 import MQTT
 
 /// A PUBACK or PUBREC that waits.
@@ -19,7 +20,7 @@ struct PendingAcknowledgement {
 
 /// The acknowledgements that wait, of all publishers.
 struct PendingAcknowledgements: ~Copyable {
-    private var table: [PendingAcknowledgement] = []
+    private var table = Table<PendingAcknowledgement>()
     private var free: [UInt32] = []
 
     subscript(number: UInt32) -> PendingAcknowledgement {

@@ -1,5 +1,6 @@
 // The path of a message: from a PUBLISH frame to the Deliver frames of everyone whose subscription matches.
 
+import EventLoop
 import MQTT
 import Messages
 import Store

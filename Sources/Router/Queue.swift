@@ -1,5 +1,6 @@
 // Sessions' queues: what happens when a session can not take a message now, and when it can again.
 
+import EventLoop
 import MQTT
 import Messages
 import Store

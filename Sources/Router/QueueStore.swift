@@ -3,6 +3,7 @@
 // A queue begins with what was sent and is kept until it is acknowledged; the cursor stands at the first entry that
 // was not sent on this connection. On a new connection it goes back to the front.
 
+import EventLoop
 import Messages
 
 /// A message's place in one session's queue.
@@ -69,7 +70,7 @@ let noEntry = UInt32.max
 
 /// The storage behind all queues.
 struct QueueStore: ~Copyable {
-    private var entries: [QueueEntry] = []
+    private var entries = Table<QueueEntry>()
     private var free: [UInt32] = []
     private var identifiers: [[UInt8]] = []
     private var freeIdentifiers: [UInt32] = []

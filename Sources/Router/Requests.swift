@@ -1,5 +1,6 @@
 // What listeners ask of the router beside messages: sessions and their end, subscriptions, flow.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

@@ -1,5 +1,6 @@
 // Retained messages: kept at PUBLISH. Called for every PUBLISH with the flag, and for wills. Nothing here is fatal.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

@@ -2,6 +2,7 @@
 //
 // Called at every turn and right after SUBSCRIBE. Nothing here is fatal.
 
+import EventLoop
 import MQTT
 import Messages
 

@@ -1,6 +1,8 @@
 // What new subscriptions still have to get of the retained messages. A value without I/O; RetainedReplays+Continue.swift
 // hands the messages out.
 
+import EventLoop
+
 /// What a new subscription still has to get.
 struct RetainedReplay {
     var filter: [UInt8]

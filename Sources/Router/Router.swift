@@ -17,12 +17,12 @@ package struct Router: ~Copyable {
     var poller: Poller
 
     /// The listeners; the index is the descriptor's tag. A gap has no descriptor.
-    var links: [ListenerLink] = []
+    var links = Table<ListenerLink>()
     /// Sessions by number; free ones are in `freeSessions`.
-    var sessions: [Session] = []
+    var sessions = Table<Session>()
     var freeSessions: [UInt32] = []
     /// What those have in addition that outlive their connections.
-    var durables: [DurableState] = []
+    var durables = Table<DurableState>()
     var freeDurables: [UInt32] = []
     /// The session of a client identifier.
     var clients: [[UInt8]: UInt32] = [:]

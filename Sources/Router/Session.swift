@@ -1,5 +1,6 @@
 // A session: what the router knows of one client.
 
+import EventLoop
 import Messages
 
 /// One client's session, in a flat table; its number is its index there.

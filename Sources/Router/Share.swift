@@ -1,6 +1,7 @@
 // Shared subscriptions: each message for one member of a group [MQTT-4.8.2-4], chosen in turn among those that can take
 // it; and what a member leaves behind, for the others.
 
+import EventLoop
 import MQTT
 import Messages
 

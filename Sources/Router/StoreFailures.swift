@@ -1,6 +1,7 @@
 // The store can not take what it was given: nothing of it is acknowledged, publishers hear that, and everything that
 // needs no store goes on.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

@@ -1,5 +1,6 @@
 // A durable session's row in the store.
 
+import EventLoop
 import Messages
 import Store
 

@@ -1,5 +1,6 @@
 // SUBSCRIBE and UNSUBSCRIBE. What concerns a durable session is answered once it is on disk.
 
+import EventLoop
 import Journal
 import MQTT
 import Messages

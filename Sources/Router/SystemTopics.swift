@@ -1,6 +1,7 @@
 // What the broker says of itself under `$SYS/broker/`, with the names that other brokers made usual. The values are
 // retained messages that no store keeps; clients may read them and nothing else.
 
+import EventLoop
 import MQTT
 import Messages
 
@@ -56,7 +57,7 @@ extension Router {
 
     /// Messages that wait for sessions, and what they take.
     var queuedMessages: (messages: UInt64, bytes: UInt64) {
-        let stored = durables.reduce(0) { $0 + UInt64($1.stored) }
+        let stored = durables.map { UInt64($0.stored) }.reduce(0, +)
         return (UInt64(queues.count) + stored, UInt64(queues.messages.bytes))
     }
 }

@@ -13,6 +13,8 @@ struct StartFailure: Error {
     let reason: String
     /// Whether the log says so already.
     var isLogged = false
+    /// What the process exits with; `EX_CONFIG` where trying again would not help.
+    var status: Int32 = 1
 }
 
 extension Supervisor {
@@ -103,7 +105,7 @@ extension Supervisor {
         for worker in workers.values { Glibc.kill(worker.process, SIGKILL) }
         for worker in workers.values { waitpid(worker.process, nil, 0) }
         finish()
-        return 1
+        return failure.status
     }
 
     /// One descriptor a client and what the broker itself needs must fit into what this process may have.
@@ -139,11 +141,13 @@ extension Supervisor {
             // What is above it is for everybody to pass through.
             let isLast = path.count >= folder.count
             if unsafe mkdir(path, isLast ? mode : 0o755) != 0, errno != EEXIST, errno != EROFS, errno != EACCES {
-                throw StartFailure(reason: "the folder \(path) can not be made: \(errorText(errno)); see \(key)")
+                throw StartFailure(
+                    reason: "the folder \(path) can not be made: \(errorText(errno)); see \(key)", status: EX_CONFIG)
             }
         }
         if unsafe access(folder, W_OK | X_OK) != 0 {
-            throw StartFailure(reason: "the folder \(folder) can not be used: \(errorText(errno)); see \(key)")
+            throw StartFailure(
+                reason: "the folder \(folder) can not be used: \(errorText(errno)); see \(key)", status: EX_CONFIG)
         }
     }
 }

@@ -1,5 +1,6 @@
 // Sessions that outlive their connections, with a store on disk behind them.
 
+import EventLoop
 import Messages
 import Store
 import Testing
