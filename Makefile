@@ -32,7 +32,7 @@ build: toolchain packages-build ## build release binaries into .build/release; t
 test: build packages-test ## run every test: units, then real processes with real clients
 	@APUS_BIN=$(BIN) Tests/run
 
-soak: build packages-test ## run the long forms of the tests of crashes, power cuts and damage: half an hour
+soak: build packages-test ## run the long forms of the tests of crashes, power cuts and damage: ten minutes
 	@APUS_BIN=$(BIN) Tests/soak
 
 install: build ## install into PREFIX (/usr/local), below DESTDIR

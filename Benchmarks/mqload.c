@@ -3,7 +3,7 @@
 // One thread, one epoll, no allocation per message: on a small machine the broker is to be measured, not the
 // generator. Benchmarks/run compiles and calls it; it can as well be used by hand:
 //
-//     cc -O2 -o mqload mqload.c usage.c && ./mqload -p 1883 -m pairs -n 10 -q 1 -P "$(pidof -s apusd)"
+//     cc -O2 -o mqload mqload.c options.c usage.c && ./mqload -p 1883 -m pairs -n 10 -q 1 -P "$(pidof -s apusd)"
 //
 //     -h HOST -p PORT   the broker (127.0.0.1 1883); HOST is an IPv4 address
 //     -m MODE           pairs   publisher i to topic i to subscriber i
@@ -35,7 +35,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,14 +46,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "histogram.h"
+#include "options.h"
 #include "usage.h"
-
-typedef unsigned char Byte;
-typedef struct {
-    Byte *bytes;
-    size_t length, capacity;
-} Buffer;
 
 typedef struct {
     int fd, id;                 // id: which pair, publisher or subscriber this is
@@ -70,81 +65,16 @@ typedef struct {
 } Connection;
 
 enum { SECOND = 1000000000 };
-enum Mode { PAIRS, FANOUT, FANIN, QUEUE, DRAIN, IDLE };
-static const char *const mode_names[] = {"pairs", "fanout", "fanin", "queue", "drain", "idle"};
-
-static struct {
-    const char *host;
-    int port, count, payload, qos, broker;
-    enum Mode mode;
-    uint64_t window, rate, total;
-    double seconds;
-    bool websocket, persistent, acknowledged, reconnect;
-} options = {.host = "127.0.0.1", .port = 1883, .count = 10, .payload = 64, .window = 64, .seconds = 5};
-
 static Connection *connections;
 static int connection_count, publisher_count, ready_count, disconnects, poll_fd;
 static uint64_t sent, acknowledged, delivered, duplicates, out_of_order, last_delivery, longest_gap;
 static Histogram latencies;
 static bool measuring;
 
-static void fail(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("mqload: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    exit(1);
-}
-
 static uint64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-static void reserve(Buffer *buffer, size_t more) {
-    if (buffer->length + more <= buffer->capacity) return;
-    buffer->capacity = (buffer->length + more) * 2;
-    buffer->bytes = realloc(buffer->bytes, buffer->capacity);
-    if (!buffer->bytes) fail("out of memory");
-}
-static Byte *append(Buffer *buffer, size_t length) {
-    reserve(buffer, length);
-    buffer->length += length;
-    return buffer->bytes + buffer->length - length;
-}
-static void consume(Buffer *buffer, size_t length) {
-    buffer->length -= length;
-    memmove(buffer->bytes, buffer->bytes + length, buffer->length);
-}
-
-static Byte *put16(Byte *p, unsigned value) {
-    *p++ = (Byte)(value >> 8);
-    *p++ = (Byte)value;
-    return p;
-}
-static Byte *put_string(Byte *p, const char *text, size_t length) {
-    p = put16(p, (unsigned)length);
-    memcpy(p, text, length);
-    return p + length;
-}
-
-// Room for one WebSocket frame from a client. A masking key of zeros is a valid one, and costs nothing.
-static Byte *websocket_frame(Buffer *out, unsigned opcode, size_t length) {
-    Byte *p = append(out, (length < 126 ? 6 : length < 65536 ? 8 : 14) + length);
-    *p++ = (Byte)(0x80 | opcode);
-    if (length < 126) {
-        *p++ = (Byte)(0x80 | length);
-    } else if (length < 65536) {
-        *p++ = 0x80 | 126;
-        p = put16(p, (unsigned)length);
-    } else {
-        *p++ = 0x80 | 127;
-        for (int shift = 56; shift >= 0; shift -= 8) *p++ = (Byte)((uint64_t)length >> shift);
-    }
-    memset(p, 0, 4);
-    return p + 4;
 }
 
 // Writes a packet's fixed header and returns where its body goes.
@@ -438,36 +368,6 @@ static void run_until(uint64_t deadline, bool publishing, int ready_enough) {
             if (c->fd >= 0 && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_all(c);
         }
     }
-}
-
-static void read_options(int argc, char **argv) {
-    for (int o; (o = getopt(argc, argv, "h:p:m:n:z:q:w:r:d:c:P:Wkag")) > 0;) switch (o) {
-        case 'h': options.host = optarg; break;
-        case 'p': options.port = atoi(optarg); break;
-        case 'm':
-            for (options.mode = PAIRS; strcmp(optarg, mode_names[options.mode]); options.mode++)
-                if (options.mode == IDLE)
-                    fail("-m %s: the modes are pairs, fanout, fanin, queue, drain and idle", optarg);
-            break;
-        case 'n': options.count = atoi(optarg); break;
-        case 'z': options.payload = atoi(optarg) < 16 ? 16 : atoi(optarg); break;
-        case 'q': options.qos = atoi(optarg); break;
-        case 'w': options.window = strtoull(optarg, NULL, 10); break;
-        case 'r': options.rate = strtoull(optarg, NULL, 10); break;
-        case 'd': options.seconds = atof(optarg); break;
-        case 'c': options.total = strtoull(optarg, NULL, 10); break;
-        case 'P': options.broker = atoi(optarg); break;
-        case 'W': options.websocket = true; break;
-        case 'k': options.persistent = true; break;
-        case 'a': options.acknowledged = true; break;
-        case 'g': options.reconnect = true; break;
-        default: exit(2);
-        }
-    if (options.mode == QUEUE) options.acknowledged = true;
-    if (options.mode == QUEUE || options.mode == DRAIN) options.persistent = true;
-    else if (options.total) fail("-c goes with -m queue and -m drain");
-    if (options.count < 1 || options.qos < 0 || options.qos > 2) fail("-n is at least 1, -q is 0, 1 or 2");
-    if (options.acknowledged && (!options.qos || options.window > 65535)) fail("-a needs QoS 1 or 2, and -w < 65536");
 }
 
 static void connect_all(void) {

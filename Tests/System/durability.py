@@ -57,17 +57,19 @@ def stop(broker):
     return broker.take_folder()
 
 
-def kill_router(broker):
-    """SIGKILL; returns when the next one is ready."""
-    killed = broker.worker("router")["pid"]
-    os.kill(killed, signal.SIGKILL)
-    broker.wait_respawned("router", killed, 40)
+def kill_workers(broker, *names):
+    """SIGKILL; returns when the next ones are ready."""
+    killed = {name: broker.worker(name)["pid"] for name in names}
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    for name, pid in killed.items():
+        broker.wait_respawned(name, pid, 40)
 
 
 def interrupt(broker, how, start, **options):
     """Ends the broker or its router, and returns the broker that goes on. how: stop | kill | router."""
     if how == "router":
-        kill_router(broker)
+        kill_workers(broker, "router")
         return broker
     return start(folder=(stop if how == "stop" else kill_everything)(broker), **options)
 
@@ -92,10 +94,14 @@ def packets(buffer):
 
 
 class Stream:
-    """The messages of one publisher to one topic at one QoS: what the order of MQTT 5 §4.6 holds for."""
+    """The messages of one publisher to one topic at one QoS: what the order of MQTT 5 §4.6 holds for.
 
-    def __init__(self, topic, qos):
-        self.topic, self.qos = topic, qos
+    only: the number of the one subscriber that gets them; None: all do. A store may keep the two differently.
+    """
+
+    def __init__(self, name, publisher, qos, only=None):
+        self.topic = f"{name}/{'all' if only is None else only}/{publisher}/{qos}"
+        self.qos, self.only = qos, only
         self.published = 0
         self.acknowledged, self.refused = set(), set()
 
@@ -178,7 +184,7 @@ class Publisher(Session):
 
     def __init__(self, traffic, number, version, window):
         super().__init__(traffic, f"{traffic.name}-p{number}", version)
-        self.streams = [Stream(f"{traffic.name}/{number}/{qos}", qos) for qos in (1, 2)]
+        self.streams = [Stream(traffic.name, number, qos, only) for qos in (1, 2) for only in (None, number)]
         self.window, self.packet_id = window, 0
         self.in_flight = {}  # packet id: [PUBLISH, or None after its PUBREC; stream; sequence], in order of sending
 
@@ -246,6 +252,7 @@ class Subscriber(Session):
 
     def __init__(self, traffic, number, version, receive_maximum=None, linger=0.0):
         super().__init__(traffic, f"{traffic.name}-s{number}", version, receive_maximum)
+        self.number = number
         self.linger, self.late = linger, []
         self.is_subscribed = asyncio.Event()
         self.identifiers = set()
@@ -257,7 +264,11 @@ class Subscriber(Session):
         if is_present and self.is_subscribed.is_set():
             self.online.set()
         else:
-            self.send(w.subscribe(f"{self.traffic.name}/#", qos=2, version=self.version))
+            name = self.traffic.name
+            self.send(w.subscribe(f"{name}/all/#", f"{name}/{self.number}/#", qos=2, version=self.version))
+
+    def streams(self):
+        return [stream for stream in self.traffic.streams if stream.only in (None, self.number)]
 
     def received(self, packet):
         if packet.type == w.PUBLISH:
@@ -398,14 +409,14 @@ class Traffic:
     def is_settled(self):
         return not any(publisher.in_flight for publisher in self.publishers) and all(
             subscriber.sequences.get(stream.topic, [-1])[-1] == stream.published - 1
-            for subscriber in self.subscribers for stream in self.streams if stream.published)
+            for subscriber in self.subscribers for stream in subscriber.streams() if stream.published)
 
     def check(self):
         found = list(self.errors)
-        for stream in self.streams:
-            if stream.refused:
-                found.append(f"{stream.topic}: {len(stream.refused)} messages were refused")
-            for subscriber in self.subscribers:
+        found += [f"{stream.topic}: {len(stream.refused)} messages were refused"
+                  for stream in self.streams if stream.refused]
+        for subscriber in self.subscribers:
+            for stream in subscriber.streams():
                 arrived = subscriber.sequences.get(stream.topic, [])
                 found += [f"{subscriber.client_id}: {stream.topic}: {what}" for what in compare(stream, arrived)]
         if found:

@@ -27,8 +27,8 @@ def small_disk(tmp_path):
     def mount(size, *options):
         folder = tmp_path / f"disk{len(mounted)}"
         folder.mkdir()
-        result = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", folder],
-                                capture_output=True, text=True)
+        command = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", folder]
+        result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             pytest.skip(f"NOT TESTED, a tmpfs can not be mounted here: {result.stderr.strip()}")
         mounted.append(folder)
