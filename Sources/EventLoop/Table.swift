@@ -48,7 +48,7 @@ package struct Table<Element>: ~Copyable {
     @inlinable @inline(never)
     mutating func grow() {
         let larger = max(16, capacity * 2)
-        let room = unsafe UnsafeMutablePointer<Element>.allocate(capacity: larger)
+        let room = UnsafeMutablePointer<Element>.allocate(capacity: larger)
         // All that there is moves; the former room is left uninitialized, as it is given back.
         unsafe room.moveInitialize(from: base, count: count)
         unsafe base.deallocate()

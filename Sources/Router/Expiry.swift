@@ -61,6 +61,20 @@ extension Router {
     /// Whether a message's time is over. Seconds are whole ones: it lives up to one more than it was given.
     func isOver(_ expiresAt: UInt32) -> Bool { expiresAt != 0 && expiresAt < now && clock.isCertain }
 
+    /// Retained messages that were met when their time was over go [MQTT-3.3.2-5].
+    mutating func clearExpiredRetained() {
+        guard !expiredRetained.isEmpty else { return }
+        for topic in expiredRetained {
+            let number = retained.find(topic.span)
+            // It may have been replaced meanwhile.
+            guard number != none, isOver(retained[number].expiresAt) else { continue }
+            count(.messagesExpired)
+            retained.clear(topic.span)
+            log.removeRetained(topic.span.raw)
+        }
+        expiredRetained = []
+    }
+
     func isExpired(_ entry: UInt32) -> Bool {
         guard queues[entry].message != noEntry else { return false }
         let expiresAt = queues.messages[queues[entry].message].expiresAt

@@ -71,6 +71,7 @@ extension Router {
             let topic = octets.extracting(0..<Int(row.message.topicLength))
             if !retainedSinceStart.isEmpty, retainedSinceStart.contains(topic.raw.array) { continue }
             let payloadEnd = octets.count - Int(row.message.propertiesLength)
+            if isOver(UInt32(clamping: row.message.expiresAt)) { expiredRetained.append(topic.raw.array) }
             do throws(RetainedRefused) {
                 try retained.set(
                     topic, payload: octets.extracting(Int(row.message.topicLength)..<payloadEnd),
@@ -81,6 +82,7 @@ extension Router {
                 count(.retainedRefused)
             }
         }
+        clearExpiredRetained()
         guard page.isLast else { return store.requestRetained(after: page.next, rows: Self.retainedRows) }
         isLoadingRetained = false
         retainedSinceStart = []

@@ -9,7 +9,7 @@ extension Router {
     /// Puts the message that is being routed at the end of a session's queue, within its limits.
     @inline(never)
     mutating func enqueue(
-        _ number: Int, _ message: Outgoing, qos: UInt8, retain: Bool, identifiers: [UInt8] = [], group: UInt32 = 0
+        _ number: Int, _ message: Outgoing, qos: UInt8, retain: Bool, identifiers: [UInt8] = [], group: UInt32 = noEntry
     ) {
         let isDurable = sessions[number].isDurable && qos > 0
         let size = message.bytes.byteCount + identifiers.count

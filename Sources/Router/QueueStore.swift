@@ -17,8 +17,8 @@ struct QueueEntry {
     var packetIdentifier: UInt16 = 0
     var qos: UInt8
     var flags: Flags = []
-    /// The shared subscription that it came by; 0: none.
-    var group: UInt32 = 0
+    /// The shared subscription that it came by; `noEntry`: none.
+    var group = noEntry
     /// What it adds to the queue's bytes while it waits.
     var size: UInt32 = 0
     /// The properties that go with this session's copy only, its subscription identifiers: an index of the table of
@@ -28,7 +28,7 @@ struct QueueEntry {
     var sequence: UInt64 = 0
 
     /// Whether it stays until it is acknowledged.
-    var isKept: Bool { qos > 0 && (sequence != 0 || group != 0) }
+    var isKept: Bool { qos > 0 && (sequence != 0 || group != noEntry) }
     /// Whether it belongs into the store and is not there.
     var isUnwritten: Bool { sequence != 0 && !flags.contains(.written) }
 

@@ -64,6 +64,7 @@ extension Router {
             }
         }
         replays.canGoOn = moved && stuck < replays.sessions.count
+        clearExpiredRetained()
     }
 
     private enum Advance { case moved, stuck, finished }
@@ -109,7 +110,10 @@ extension Router {
         let replay = replays.sessions[position].waiting[index]
         let number = Int(replays.sessions[position].session)
         let kept = retained[message]
-        if isOver(kept.expiresAt) { return true }
+        if isOver(kept.expiresAt) {
+            expiredRetained.append(retained.topic(of: message))
+            return true
+        }
         let qos = min(kept.qos, replay.qos)
         let isDirect = canTake(number, qos) && (qos == 0 || !sessions[number].isDurable)
         guard

@@ -68,6 +68,8 @@ package struct Router: ~Copyable {
     /// Milliseconds of the router's clock at which changes were last handed over.
     var submittedAt: UInt64 = 0
     var isLoadingRetained = false
+    /// Topics whose retained message was met when its time was over.
+    var expiredRetained: [[UInt8]] = []
     /// Topics whose retained message has changed while those of the store are loaded.
     var retainedSinceStart: Set<[UInt8]> = []
 

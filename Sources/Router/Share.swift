@@ -77,7 +77,7 @@ extension Router {
         while entry != noEntry {
             let next = queues[entry].next
             let group = queues[entry].group
-            if group != 0, queues[entry].qos < 2 || queues[entry].packetIdentifier == 0, hasOther(group, number) {
+            if group != noEntry, queues[entry].qos < 2 || queues[entry].packetIdentifier == 0, hasOther(group, number) {
                 handOver(entry, group)
             }
             entry = next
@@ -99,11 +99,20 @@ extension Router {
         // Whoever waits for the one that is gone waits for the one that takes its place.
         publication = Publication()
         routed = noEntry
+        let pending = queues[entry].pending
+        if pending != noEntry {
+            publication.debt = pending
+            publication.packetIdentifier = pendings[pending].packetIdentifier
+        }
         let outgoing = Outgoing(
             bytes.span.raw, topicLength: Int(message.topicLength), propertiesLength: Int(message.propertiesLength),
             qos: queues[entry].qos, retain: queues[entry].flags.contains(.retain), expiresAt: message.expiresAt)
         deliverToGroup(Recipient(session: group, options: Recipient.group, identifiers: 0), outgoing)
         finishRoute(outgoing)
+        if pending != noEntry, publication.needsCommit {
+            pendings[pending].waits &+= 1
+            waitForCommit(.pending(pending))
+        }
         (publication, routed) = interrupted
         sessions[Int(queues[entry].session)].outgoing.remove(queues[entry].packetIdentifier)
         finish(entry)

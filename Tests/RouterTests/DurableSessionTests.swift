@@ -232,3 +232,49 @@ import Testing
         #expect(payloads == (policy == .dropOldest ? 16...25 : 1...10).map(String.init))
     }
 }
+
+@Suite struct SharedDeliveryTests {
+    /// Members in slots 1, 2 … of link 1 of the group `$share/g/t`, a publisher in slot 0 of link 0.
+    private func bench(_ members: Int, expiry: UInt32 = 0, qos: UInt8 = 1) throws -> RouterBench {
+        var bench = try RouterBench()
+        bench.connect(0, 0, "publisher")
+        for member in 1...members {
+            bench.connect(1, UInt32(member), "member \(member)", expiry: expiry)
+            bench.subscribe(1, UInt32(member), "$share/g/t", qos: qos)
+        }
+        _ = [bench.hear(0), bench.hear(1)]
+        return bench
+    }
+
+    @Test func messagesGoRoundAmongThoseThatCanTakeThem() throws {
+        var bench = try bench(3)
+        bench.say(1, CongestionFrame(slot: 2, generation: 1, congested: true).encoded())
+        for number in 1...10 { bench.publish(0, 0, "t", "\(number)", qos: 1, identifier: UInt16(number)) }
+        let slots = try deliveries(bench.hear(1)).map(\.recipients[0].slot)
+        #expect(slots.count == 10 && Set(slots) == [1, 3])
+        #expect(slots.filter { $0 == 1 }.count == 5)
+    }
+
+    @Test(arguments: [0, 100] as [UInt32])
+    func whatAMemberDoesNotAcknowledgeGoesToAnother(_ expiry: UInt32) throws {
+        var bench = try bench(2, expiry: expiry)
+        for number in 1...4 { bench.publish(0, 0, "t", "\(number)", qos: 1, identifier: UInt16(number)) }
+        let first = try deliveries(bench.hear(1))
+        let lost = first.filter { $0.recipients[0].slot == 1 }.map(\.payload)
+        #expect(lost.count == 2)
+        bench.disconnect(1, 1)
+        let again = try deliveries(bench.hear(1))
+        #expect(again.map(\.payload) == lost)
+        #expect(again.map(\.recipients[0].slot) == [2, 2])
+        // The publisher of a message that durable members hold is answered when the second has acknowledged it.
+        let before = bench.answers(0)
+        for delivery in first where delivery.recipients[0].slot == 2 {
+            bench.acknowledge(1, 4, 2, delivery.recipients[0].packetIdentifier)
+        }
+        for delivery in again { bench.acknowledge(1, 4, 2, delivery.recipients[0].packetIdentifier) }
+        let answers = before + bench.answers(0)
+        #expect(answers.map(\.identifier) == [1, 2, 3, 4])
+        let kept = bench.router.queues.count
+        #expect(kept == 0)
+    }
+}

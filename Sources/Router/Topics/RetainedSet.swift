@@ -110,6 +110,13 @@ struct RetainedSet: ~Copyable {
         nodes.release(message.node)
     }
 
+    /// The topic of a message.
+    func topic(of number: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = []
+        _ = nodes.spell(messages[Int(number)].node, into: &bytes)
+        return bytes
+    }
+
     /// Makes `bytes` the topic, the payload and the properties of a message, with `properties` before its own.
     func copy(_ number: UInt32, properties: [UInt8], into bytes: inout [UInt8]) {
         let message = messages[Int(number)]
