@@ -29,7 +29,9 @@ extension Router {
         let identifier = entry.packetIdentifier
         switch PacketType(rawValue: entry.kind & 7) {
         case .puback:
-            guard let exchange = sessions[number].outgoing[identifier], exchange.stage == .acknowledgement else { break }
+            guard let exchange = sessions[number].outgoing[identifier], exchange.stage == .acknowledgement else {
+                break
+            }
             complete(number, exchange)
         case .pubrec:
             guard let exchange = sessions[number].outgoing[identifier] else {

@@ -22,7 +22,9 @@ extension Router {
             return deliverSlowly(row, message, qos: qos, retain: retain)
         }
         let link = Int(sessions[number].link)
-        if qos > 0, sessions[number].isDurable { return deliverDurably(number, link, message, qos: qos, retain: retain) }
+        if qos > 0, sessions[number].isDurable {
+            return deliverDurably(number, link, message, qos: qos, retain: retain)
+        }
         if links[link].delivery < 0 { openDelivery(link, message) }
         appendRecipient(number, link, qos, retain)
     }

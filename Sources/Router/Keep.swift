@@ -37,7 +37,7 @@ extension Router {
     // MARK: what is written only if it is still there a moment later
 
     /// Milliseconds that a message waits for its acknowledgement before it is written: receivers that read answer faster.
-    static var lingering: UInt64 { 3 }
+    static var lingering: UInt64 { 8 }
 
     /// Has an entry written in a moment, if it is still there.
     ///

@@ -23,7 +23,8 @@ struct KeptMessage {
 /// The messages of all queues.
 struct MessagePool: ~Copyable {
     private var messages = Table<KeptMessage>()
-    private var free: [UInt32] = []
+    /// The first unused number, each naming the next by its place.
+    private var free = noEntry
     private var pool = BytePool()
     /// Messages that are kept, and their bytes.
     private(set) var count = 0
@@ -52,7 +53,9 @@ struct MessagePool: ~Copyable {
         room.copy(bytes, at: 0)
         count += 1
         self.bytes += bytes.byteCount
-        if let number = free.popLast() {
+        if free != noEntry {
+            let number = free
+            free = messages[Int(number)].place
             messages[Int(number)] = message
             return number
         }
@@ -67,7 +70,7 @@ struct MessagePool: ~Copyable {
         pool.free(message.place, Int(message.length))
         count -= 1
         bytes -= Int(message.length)
-        messages[Int(number)].length = 0
-        free.append(number)
+        messages[Int(number)].place = free
+        free = number
     }
 }

@@ -21,24 +21,31 @@ struct PendingAcknowledgement {
 /// The acknowledgements that wait, of all publishers.
 struct PendingAcknowledgements: ~Copyable {
     private var table = Table<PendingAcknowledgement>()
-    private var free: [UInt32] = []
+    /// The first unused number, each naming the next.
+    private var free = noEntry
+    /// How many wait.
+    private(set) var count = 0
 
     subscript(number: UInt32) -> PendingAcknowledgement {
         @inline(__always) get { table[Int(number)] }
         @inline(__always) _modify { yield &table[Int(number)] }
     }
 
-    /// How many wait.
-    var count: Int { table.count - free.count }
-
     mutating func insert(_ pending: PendingAcknowledgement) -> UInt32 {
-        if let unused = free.popLast() {
-            table[Int(unused)] = pending
-            return unused
+        count &+= 1
+        guard free != noEntry else {
+            table.append(pending)
+            return UInt32(table.count - 1)
         }
-        table.append(pending)
-        return UInt32(table.count - 1)
+        let number = free
+        free = table[Int(number)].next
+        table[Int(number)] = pending
+        return number
     }
 
-    mutating func remove(_ number: UInt32) { free.append(number) }
+    mutating func remove(_ number: UInt32) {
+        count &-= 1
+        table[Int(number)].next = free
+        free = number
+    }
 }

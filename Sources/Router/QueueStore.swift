@@ -71,7 +71,8 @@ let noEntry = UInt32.max
 /// The storage behind all queues.
 struct QueueStore: ~Copyable {
     private var entries = Table<QueueEntry>()
-    private var free: [UInt32] = []
+    /// The first unused entry, each naming the next.
+    private var free = noEntry
     private var identifiers: [[UInt8]] = []
     private var freeIdentifiers: [UInt32] = []
     var messages = MessagePool()
@@ -97,9 +98,10 @@ struct QueueStore: ~Copyable {
         entry.previous = queue.last
         entry.next = noEntry
         let number: UInt32
-        if let unused = free.popLast() {
-            number = unused
-            entries[Int(unused)] = entry
+        if free != noEntry {
+            number = free
+            free = entries[Int(number)].next
+            entries[Int(number)] = entry
         } else {
             number = UInt32(entries.count)
             entries.append(entry)
@@ -114,8 +116,16 @@ struct QueueStore: ~Copyable {
     mutating func remove(_ number: UInt32, from queue: inout MessageQueue) {
         let entry = entries[Int(number)]
         if queue.cursor == number { queue.cursor = entry.next }
-        if entry.previous == noEntry { queue.first = entry.next } else { entries[Int(entry.previous)].next = entry.next }
-        if entry.next == noEntry { queue.last = entry.previous } else { entries[Int(entry.next)].previous = entry.previous }
+        if entry.previous == noEntry {
+            queue.first = entry.next
+        } else {
+            entries[Int(entry.previous)].next = entry.next
+        }
+        if entry.next == noEntry {
+            queue.last = entry.previous
+        } else {
+            entries[Int(entry.next)].previous = entry.previous
+        }
         if entry.identifiers != 0 {
             identifiers[Int(entry.identifiers) - 1] = []
             freeIdentifiers.append(entry.identifiers - 1)
@@ -125,7 +135,8 @@ struct QueueStore: ~Copyable {
         // Whoever still has the number finds that it is not the entry that it was.
         entries[Int(number)].sequence = 0
         entries[Int(number)].pending = noEntry
-        free.append(number)
+        entries[Int(number)].next = free
+        free = number
         count &-= 1
     }
 

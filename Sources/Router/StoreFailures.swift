@@ -85,7 +85,8 @@ extension Router {
         isStoreFull = isLow
         retryAt = 0
         if isLow {
-            Journal.log(.storeFull, [.reason: "the disk has less room than store.min_free, or the store is at store.max_bytes"])
+            Journal.log(
+                .storeFull, [.reason: "the disk has less room than store.min_free, or the store is at store.max_bytes"])
         } else {
             Journal.log(.storeHasRoom, [:])
         }

@@ -121,7 +121,7 @@ extension Supervisor {
             worker.heartbeat.timeout = timeout
             switch worker.heartbeat.turn(now: now) {
             case .none: break
-            case .ping(let sequence): 
+            case .ping(let sequence):
                 let listeners = worker.place.role == .router ? listenerTotals() : []
                 send(Ping(sequence: sequence, listeners: listeners), to: worker, now)
             case .hung:

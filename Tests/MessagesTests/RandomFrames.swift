@@ -123,7 +123,9 @@ extension Accepted: RandomFrame {
 }
 
 extension Ping: RandomFrame {
-    static func random(_ r: inout SplitMix64) -> Self { Self(sequence: r.integer(), listeners: r.list { $0.integer() }) }
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(sequence: r.integer(), listeners: r.list { $0.integer() })
+    }
 }
 
 extension Stop: RandomFrame {

@@ -200,7 +200,9 @@ private final class History {
         connectPublisher()
         var quiet = 0
         while quiet < 3 {
-            let before = (publisher.acknowledged.count, subscribers.map(\.received.count), subscribers.map(\.owed.count))
+            let before = (
+                publisher.acknowledged.count, subscribers.map(\.received.count), subscribers.map(\.owed.count)
+            )
             bench.pass(milliseconds: 10)
             try exchange()
             for index in subscribers.indices { acknowledge(index, most: .max) }
@@ -225,7 +227,8 @@ private final class History {
             let first = subscriber.received.filter { seen.insert($0).inserted }
             let missing = publisher.acknowledged.filter { !seen.contains($0.payload) }.map(\.payload)
             #expect(missing.isEmpty, "seed \(seed), \(subscriber.name)")
-            #expect(first.compactMap(Int.init) == first.compactMap(Int.init).sorted(), "seed \(seed), \(subscriber.name)")
+            #expect(
+                first.compactMap(Int.init) == first.compactMap(Int.init).sorted(), "seed \(seed), \(subscriber.name)")
         }
         let once = Set(publisher.acknowledged.filter { $0.qos == 2 }.map(\.payload))
         var times: [String: Int] = [:]

@@ -131,7 +131,8 @@ struct RouterBench: ~Copyable {
     ) {
         let will = will.map {
             ConnectFrame.Will(
-                qos: 0, retain: false, delay: willDelay, topic: Array($0.utf8), payload: Array("gone".utf8), properties: [])
+                qos: 0, retain: false, delay: willDelay, topic: Array($0.utf8), payload: Array("gone".utf8),
+                properties: [])
         }
         say(
             link,

@@ -324,14 +324,14 @@ def test_a_state_folder_that_can_not_be_written(start_broker, small_disk, tmp_pa
         folder = tmp_path / "folder"
         folder.mkdir(mode=0o555)
     broker = start_broker(listeners=[MQTT], top={"state_dir": str(folder)}, ready=False)
-    line = expect_refusal(broker, str(folder), 1)
+    line = expect_refusal(broker, str(folder), EX_CONFIG)
     assert "Read-only" in line or "denied" in line, line
 
 
 def test_a_state_folder_that_is_a_file(start_broker, tmp_path):
     (tmp_path / "file").write_text("")
     broker = start_broker(listeners=[MQTT], top={"state_dir": str(tmp_path / "file")}, ready=False)
-    expect_refusal(broker, str(tmp_path / "file"), 1)
+    expect_refusal(broker, str(tmp_path / "file"), EX_CONFIG)
 
 
 def test_a_store_in_use_is_left_alone(start_broker):

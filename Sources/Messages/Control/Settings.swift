@@ -192,7 +192,9 @@ package struct RouterSettings: Frame, Equatable {
         retainedBytes = try reader.integer()
         packetSize = try reader.integer()
         logLevel = try reader.integer()
-        guard let durability = Durability(rawValue: try reader.integer()) else { throw FrameError("unknown durability") }
+        guard let durability = Durability(rawValue: try reader.integer()) else {
+            throw FrameError("unknown durability")
+        }
         self.durability = durability
         stateDirectory = try reader.string()
         storeBytes = try reader.integer()
