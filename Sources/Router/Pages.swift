@@ -2,6 +2,7 @@
 // when its client goes away.
 
 import EventLoop
+import Journal
 import Messages
 import Store
 
@@ -43,8 +44,17 @@ extension Router {
     /// The store had nothing for a session that should have something.
     private mutating func findNothing(_ number: Int, _ durable: Int) {
         if durables[durable].readAfter == .max {
-            // It never comes: the store lost it, or the limits made it drop it.
-            sessions[number].queue.waiting -= durables[durable].stored
+            // It never comes: a page of the store is not what was written, and the next start looks for it.
+            let lost = durables[durable].stored
+            Journal.log(
+                .storeDamaged,
+                [
+                    .reason: "\(lost) messages of \(text(sessions[number].clientIdentifier)) are not where they should be; "
+                        + "at the next start it is set aside and searched"
+                ])
+            store.declareDamaged()
+            count(.messagesDropped, by: Int(lost))
+            sessions[number].queue.waiting -= lost
             durables[durable].stored = 0
         } else if durables[durable].readAfter < commits.committed {
             readMore(number)

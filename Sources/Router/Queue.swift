@@ -94,6 +94,12 @@ extension Router {
         let number = Int(trim.session)
         guard number < sessions.count, sessions[number].isDurable else { return }
         let durable = Int(sessions[number].durable)
+        if trim.messages == 0 {
+            // All that is left has an identifier, and stays.
+            durables[durable].stored += 1
+            sessions[number].queue.waiting += 1
+            return
+        }
         let more = UInt32(min(trim.messages > 1 ? trim.messages - 1 : 0, UInt64(durables[durable].stored)))
         durables[durable].stored -= more
         sessions[number].queue.waiting -= more

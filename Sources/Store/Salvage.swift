@@ -94,13 +94,14 @@ final class Salvage {
                 guard let hasRow = try? statement.step() else { return last }
                 guard hasRow else { return nil }
                 let found = statement.integer(0)
-                // Keys that do not rise (or fall) come from a page that is not what was written.
-                guard isAscending ? found > last : found < last, found > gap.low, found < gap.high else { return last }
-                last = found
+                // The key of a row that is not what was written says nothing about where the scan is.
                 guard isTrue(statement) else {
                     recovered.discarded += 1
                     continue
                 }
+                // True keys that do not rise (or fall) were met before: a page leads back.
+                guard isAscending ? found > last : found < last, found > gap.low, found < gap.high else { return last }
+                last = found
                 for column in 0..<width { insert.bind(column + 1, column: column, of: statement) }
                 try insert.run()
                 copied += Int(target.changes)

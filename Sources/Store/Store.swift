@@ -113,6 +113,9 @@ package final class Store {
         ask(.retained(after: cursor, rows: max(rows, 1)))
     }
 
+    /// Says that the file is not what was written, as only its user can tell: the next `open` sets it aside.
+    package func declareDamaged() { state.paths.markDamaged() }
+
     private func ask(_ request: ReadRequest) {
         let isAsleep = state.shared.withLock { shared in
             shared.requests.append(request)
