@@ -19,8 +19,8 @@ extension Router {
         let position = replays.append(
             RetainedReplay(filter: filter, qos: qos, properties: properties), to: UInt32(number))
         // Most get all that there is at once. Where nothing is left of what the last turn could give, the next one
-        // begins with this.
-        _ = advance(position)
+        // begins with this. While messages are still being loaded, all wait until there are all.
+        if !isLoadingRetained { _ = advance(position) }
     }
 
     /// No message is added for a filter that was unsubscribed [MQTT-3.10.4-2].
@@ -45,6 +45,7 @@ extension Router {
 
     /// Gives out what a turn may, the sessions taking turns.
     mutating func continueReplays() {
+        guard !isLoadingRetained else { return }
         replays.beginTurn()
         var stuck = 0
         var moved = false

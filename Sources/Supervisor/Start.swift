@@ -145,6 +145,11 @@ extension Supervisor {
                     reason: "the folder \(path) can not be made: \(errorText(errno)); see \(key)", status: EX_CONFIG)
             }
         }
+        // The call fills the value where it succeeds.
+        var found = unsafe stat()
+        if unsafe stat(folder, &found) == 0, found.st_mode & S_IFMT != S_IFDIR {
+            throw StartFailure(reason: "\(folder) is no folder; see \(key)", status: EX_CONFIG)
+        }
         if unsafe access(folder, W_OK | X_OK) != 0 {
             throw StartFailure(
                 reason: "the folder \(folder) can not be used: \(errorText(errno)); see \(key)", status: EX_CONFIG)
