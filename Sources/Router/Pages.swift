@@ -49,7 +49,8 @@ extension Router {
             Journal.log(
                 .storeDamaged,
                 [
-                    .reason: "\(lost) messages of \(text(sessions[number].clientIdentifier)) are not where they should be; "
+                    .reason:
+                        "\(lost) messages of \(text(sessions[number].clientIdentifier)) are not where they should be; "
                         + "at the next start it is set aside and searched"
                 ])
             store.declareDamaged()

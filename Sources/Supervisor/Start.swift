@@ -146,7 +146,7 @@ extension Supervisor {
             }
         }
         // The call fills the value where it succeeds.
-        var found = unsafe stat()
+        var found = stat()
         if unsafe stat(folder, &found) == 0, found.st_mode & S_IFMT != S_IFDIR {
             throw StartFailure(reason: "\(folder) is no folder; see \(key)", status: EX_CONFIG)
         }
