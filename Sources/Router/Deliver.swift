@@ -23,7 +23,7 @@ extension Router {
         }
         let link = Int(sessions[number].link)
         if qos > 0, sessions[number].isDurable {
-            return deliverDurably(number, link, message, qos: qos, retain: retain)
+            return deliverKept(number, link, message, qos: qos, retain: retain)
         }
         if links[link].delivery < 0 { openDelivery(link, message) }
         appendRecipient(number, link, qos, retain)
@@ -96,22 +96,24 @@ extension Router {
         }
     }
 
-    /// At once, but kept until it is acknowledged; and where that comes before it is time to write it to the store, it
-    /// never is.
-    private mutating func deliverDurably(
-        _ number: Int, _ link: Int, _ message: Outgoing, qos: UInt8, retain: Bool
+    /// At once, but kept until it is acknowledged. Where that comes before it is time to write it to the store, it never
+    /// is; and should a member of a group leave before that, another gets it.
+    mutating func deliverKept(
+        _ number: Int, _ link: Int, _ message: Outgoing, qos: UInt8, retain: Bool, group: UInt32 = noEntry
     ) {
+        let isDurable = sessions[number].isDurable
         // At QoS 2 its identifier is on disk before it is sent.
-        guard qos == 1 || !waitsForDisk || sessions[number].isJSON else {
-            return enqueue(number, message, qos: qos, retain: retain)
+        guard qos == 1 || !isDurable || !waitsForDisk || sessions[number].isJSON else {
+            return enqueue(number, message, qos: qos, retain: retain, group: group)
         }
         let entry = queues.append(
             QueueEntry(
                 message: keep(message), session: UInt32(truncatingIfNeeded: number), qos: qos,
-                flags: retain ? [.sent, .retain] : .sent, size: UInt32(truncatingIfNeeded: message.bytes.byteCount),
-                sequence: nextSequence(number), pending: addDebt()),
+                flags: retain ? [.sent, .retain] : .sent, group: group,
+                size: UInt32(truncatingIfNeeded: message.bytes.byteCount),
+                sequence: isDurable ? nextSequence(number) : 0, pending: addDebt()),
             to: &sessions[number].queue)
-        linger(entry)
+        if isDurable { linger(entry) }
         if links[link].delivery < 0 { openDelivery(link, message) }
         appendRecipient(number, link, qos, retain, entry: entry)
         queues[entry].packetIdentifier = sessions[number].outgoing.lastAssigned

@@ -115,9 +115,6 @@ struct PacketWindow: Equatable {
         displaced = 0
     }
 
-    /// The identifiers in use, in no order.
-    var identifiers: [UInt16] { table.filter { $0 != 0 }.map { Exchange(word: $0).identifier } }
-
     @inline(__always)
     private func home(_ identifier: UInt16) -> Int { Int(identifier) & (table.count &- 1) }
 

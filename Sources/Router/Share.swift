@@ -19,27 +19,10 @@ extension Router {
                 number, message, qos: qos, retain: retain, identifiers: identifiers(of: member), group: row.session)
         }
         let link = Int(sessions[number].link)
-        if qos > 0 {
-            if sessions[number].isDurable, qos == 2, waitsForDisk, !sessions[number].isJSON {
-                return enqueue(number, message, qos: qos, retain: retain, group: row.session)
-            }
-            // Kept until it is acknowledged: should the member leave before that, another one gets it.
-            let entry = queues.append(
-                QueueEntry(
-                    message: keep(message), session: member.session, qos: qos,
-                    flags: retain ? [.sent, .retain] : .sent, group: row.session,
-                    size: UInt32(message.bytes.byteCount),
-                    sequence: sessions[number].isDurable ? nextSequence(number) : 0,
-                    pending: addDebt()),
-                to: &sessions[number].queue)
-            if queues[entry].sequence != 0 { linger(entry) }
-            if links[link].delivery < 0 { openDelivery(link, message) }
-            appendRecipient(number, link, qos, retain, entry: entry)
-            queues[entry].packetIdentifier = sessions[number].outgoing.lastAssigned
-        } else {
-            if links[link].delivery < 0 { openDelivery(link, message) }
-            appendRecipient(number, link, qos, retain)
-        }
+        // Kept until it is acknowledged: should the member leave before that, another one gets it.
+        if qos > 0 { return deliverKept(number, link, message, qos: qos, retain: retain, group: row.session) }
+        if links[link].delivery < 0 { openDelivery(link, message) }
+        appendRecipient(number, link, qos, retain)
     }
 
     private func identifiers(of member: Recipient) -> [UInt8] {
