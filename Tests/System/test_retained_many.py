@@ -8,7 +8,7 @@ import wire as w
 from broker import MQTT, Broker, wait_until
 from client import unique
 
-COUNT = int(os.environ.get("APUS_RETAINED", "50000"))
+COUNT = int(os.environ.get("APUS_RETAINED", "200000"))
 
 
 def router_bytes(broker):
@@ -54,7 +54,8 @@ def test_they_are_small_and_survive(start_broker):
     names = list(topics())
     with w.connected(broker.port(), unique()) as publisher:
         publish(publisher, names[:COUNT // 2])
-        # What the store and the channels need at all is there by now.
+        # What the store and the channels need at all is there by now, up to some MiB that come and go with the moment;
+        # there are so many that those are less than a hundred bytes each.
         before = router_bytes(broker)
         content = publish(publisher, names[COUNT // 2:])
         assert (router_bytes(broker) - before - content) / (COUNT // 2) < 400
