@@ -123,8 +123,7 @@ extension Router {
         links[link].isTouched = true
     }
 
-    /// Answers with a reason. MQTT before 5 can not say why, and a message that was not taken ends the connection there,
-    /// but for one that simply nobody wanted.
+    /// Answers with a reason. MQTT before 5 can not say why: there the listener ends the connection.
     @inline(never)
     private mutating func refusePublish(
         _ link: Int, _ publisher: Int, _ kind: UInt8, _ identifier: UInt16, _ reason: ReasonCode

@@ -90,7 +90,7 @@ struct QueueStore: ~Copyable {
         return index == 0 ? [] : identifiers[Int(index) - 1]
     }
 
-    /// Puts an entry behind the last that was sent, where it counts as sent, or at the end of a queue.
+    /// Puts an entry at the end of a queue. Whether it waits is the caller's to count.
     mutating func append(_ entry: QueueEntry, identifiers: [UInt8] = [], to queue: inout MessageQueue) -> UInt32 {
         var entry = entry
         if entry.message != noEntry { messages[entry.message].references &+= 1 }
