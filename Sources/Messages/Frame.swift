@@ -21,6 +21,11 @@ package enum FrameType: UInt8, Sendable {
     case stop = 0x08
     case peerGone = 0x09
     case query = 0x0A
+    case takeOver = 0x0B
+    case retire = 0x0C
+    case streamQuestion = 0x0D
+    case streamGo = 0x0E
+    case released = 0x0F
 
     case ready = 0x11
     case pong = 0x12
@@ -28,6 +33,9 @@ package enum FrameType: UInt8, Sendable {
     case stopped = 0x14
     case answer = 0x15
     case fault = 0x16
+    case prepared = 0x17
+    case retired = 0x18
+    case streamAnswer = 0x19
 
     // Data, from a listener to the router (0x2_), from the router to a listener (0x3_), both ways (0x4_).
     case connect = 0x21

@@ -9,8 +9,10 @@ protocol RandomFrame: Frame, Equatable {
 /// Every frame of the catalogue but the hot ones.
 let catalogue: [any RandomFrame.Type] = [
     Welcome.self, ListenerSettings.self, RouterSettings.self, ChannelOffer.self, ArenaOffer.self, Accepted.self,
-    Ping.self, Stop.self, PeerGone.self, Query.self,
-    Ready.self, Pong.self, Closed.self, Stopped.self, Answer.self, Fault.self,
+    Ping.self, Stop.self, PeerGone.self, Query.self, TakeOver.self, Retire.self, StreamQuestion.self, StreamGo.self,
+    Released.self,
+    Ready.self, Pong.self, Closed.self, Stopped.self, Answer.self, Fault.self, Prepared.self, Retired.self,
+    StreamAnswer.self,
     ConnectFrame.self, SubscribeFrame.self, UnsubscribeFrame.self, DisconnectedFrame.self, CongestionFrame.self,
     ConsumedFrame.self,
     ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self,
@@ -105,7 +107,15 @@ extension RouterSettings: RandomFrame {
 
 extension ChannelOffer: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
-        Self(peerRole: Role.allCases.randomElement(using: &r)!, peerWorker: r.integer(), peerName: r.text())
+        let history: ChannelOffer.History =
+            switch r.below(3) {
+            case 0: .none
+            case 1: .continued
+            default: .recovered(taken: r.integer(), put: r.integer())
+            }
+        return Self(
+            peerRole: Role.allCases.randomElement(using: &r)!, peerWorker: r.integer(), peerName: r.text(),
+            history: history)
     }
 }
 
@@ -265,4 +275,40 @@ extension UnsubackFrame: RandomFrame {
 
 extension Hello: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer(), generation: r.integer()) }
+}
+
+extension TakeOver: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(afterDeath: r.bool()) }
+}
+
+extension Retire: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension StreamQuestion: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer()) }
+}
+
+extension StreamGo: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer()) }
+}
+
+extension Released: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(r.list { Closed.Slot(slot: $0.integer(), generation: $0.integer()) })
+    }
+}
+
+extension Prepared: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension Retired: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension StreamAnswer: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(worker: r.integer(), exists: r.bool(), taken: r.integer(), put: r.integer())
+    }
 }

@@ -9,7 +9,7 @@ package let descriptorsPerPacket = 253
 package struct Welcome: Frame, Equatable {
     package static let type = FrameType.welcome
     package var role: Role
-    /// Unique among the living workers of a supervisor; names the worker on channels.
+    /// The number of the place that the worker holds, or is to hold: it names the worker on channels, and its successors.
     package var worker: UInt32
     /// Counts the processes that have held this place: 1 for the first.
     package var generation: UInt32
@@ -43,20 +43,43 @@ package struct Welcome: Frame, Equatable {
 /// replaces the first.
 package struct ChannelOffer: Frame, Equatable {
     package static let type = FrameType.channelOffer
+
+    /// What has gone through the channel before.
+    package enum History: Equatable, Sendable {
+        /// Nothing: both sides begin with `Hello`.
+        case none
+        /// A former process of this place has used it, and has retired in order: its totals are exact.
+        case continued
+        /// A former process has used it and died. Of its stream the peer has taken `taken` bytes, those that wait for it
+        /// in the socket included; of its own it has put `put` bytes into the socket, and puts no more until `StreamGo`.
+        case recovered(taken: UInt64, put: UInt64)
+    }
+
     package var peerRole: Role
     package var peerWorker: UInt32
     package var peerName: String
+    package var history: History
 
-    package init(peerRole: Role, peerWorker: UInt32, peerName: String) {
+    package init(peerRole: Role, peerWorker: UInt32, peerName: String, history: History = .none) {
         self.peerRole = peerRole
         self.peerWorker = peerWorker
         self.peerName = peerName
+        self.history = history
     }
 
     package func write(to writer: inout FrameWriter) {
         writer.integer(peerRole.rawValue)
         writer.integer(peerWorker)
         writer.string(peerName)
+        let (kind, taken, put): (UInt8, UInt64, UInt64) =
+            switch history {
+            case .none: (0, 0, 0)
+            case .continued: (1, 0, 0)
+            case .recovered(let taken, let put): (2, taken, put)
+            }
+        writer.integer(kind)
+        writer.integer(taken)
+        writer.integer(put)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -64,6 +87,15 @@ package struct ChannelOffer: Frame, Equatable {
         peerRole = role
         peerWorker = try reader.integer()
         peerName = try reader.string()
+        let kind: UInt8 = try reader.integer()
+        let taken: UInt64 = try reader.integer()
+        let put: UInt64 = try reader.integer()
+        switch kind {
+        case 0: history = .none
+        case 1: history = .continued
+        case 2: history = .recovered(taken: taken, put: put)
+        default: throw FrameError("unknown history of a channel")
+        }
     }
 }
 
