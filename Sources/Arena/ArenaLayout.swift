@@ -41,6 +41,9 @@ package struct ArenaLayout: Equatable, Sendable {
         header.slot_count = slots
         header.slots = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot>.stride))
         header.preimages = region(UInt64(slots) * UInt64(MemoryLayout<apus_preimage>.stride))
+        // Each slot's cold part and record, once a batch, each with where it lies.
+        header.undo_bytes = (UInt64(slots) + 1) * 256
+        header.undo = region(header.undo_bytes)
         // Small leftovers are put before what is read, large packets are read into buffers of their own.
         header.raw_bytes = UInt64(Arena.receiveSize + Arena.smallLeftover)
         header.raw = region(header.raw_bytes)

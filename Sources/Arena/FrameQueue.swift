@@ -101,7 +101,7 @@ extension Arena {
     /// Makes frames valid that were appended outside of a step or batch. Within one this would be too early.
     @inlinable
     package mutating func commitQueue() {
-        guard head.step_kind == UInt32(APUS_STEP_NONE), head.batch_phase == UInt32(APUS_BATCH_NONE) else { return }
+        guard isQuiet else { return }
         head.queue_produced = queueTail
         commitFrees()
     }

@@ -104,6 +104,12 @@ extension Arena {
         return regionSpan(head.batch, head.batch_bytes, start, count)
     }
 
+    /// Whether the router has greeted on this channel.
+    package var routerHasGreeted: Bool {
+        get { head.router_greeted != 0 }
+        set { head.router_greeted = newValue ? 1 : 0 }
+    }
+
     /// Bytes of the router's stream that were applied since it began.
     @inlinable package var batchApplied: UInt64 { head.batch_applied }
 
@@ -127,7 +133,7 @@ extension Arena {
         head.batch_applied = 0
         head.batch_received = 0
         head.batch_origin = 0
-        head.batch_phase = UInt32(APUS_BATCH_NONE)
+        head.router_greeted = 0
     }
 }
 

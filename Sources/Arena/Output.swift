@@ -7,14 +7,20 @@ extension Arena {
     /// Bytes that wait to be sent.
     @inlinable @inline(__always)
     package func outputCount(_ slot: Int) -> Int {
-        Int(self[slot].output_end &- self[slot].output_start)
+        Int(truncatingIfNeeded: self[slot].produced &- self[slot].sent)
+    }
+
+    /// Where in its buffer the byte with a total offset lies.
+    @inlinable @inline(__always)
+    func outputPosition(_ slot: Int, _ offset: UInt64) -> Int {
+        Int(UInt32(truncatingIfNeeded: offset) &- self[slot].output_origin)
     }
 
     /// The bytes that wait to be sent.
     @inlinable @inline(__always)
     @_lifetime(immortal)
     package func output(_ slot: Int) -> RawSpan {
-        let offset = Int(self[slot].output) &* Int(APUS_BUFFER_UNIT) &+ Int(self[slot].output_start)
+        let offset = Int(self[slot].output) &* Int(APUS_BUFFER_UNIT) &+ outputPosition(slot, self[slot].sent)
         return bufferSpan(offset, outputCount(slot))
     }
 
@@ -22,32 +28,32 @@ extension Arena {
     @inlinable @inline(__always)
     @_lifetime(immortal)
     package mutating func appendOutput(_ slot: Int, _ count: Int) -> MutableRawSpan? {
-        let end = Int(self[slot].output_end)
         let capacity = self[slot].output == 0 ? 0 : Int(APUS_BUFFER_UNIT) << Int(self[slot].output_class)
-        if end &+ count > capacity {
+        if capacity == 0 || outputPosition(slot, self[slot].produced) &+ count > capacity {
             guard growOutput(slot, count) else { return nil }
         }
-        let offset = Int(self[slot].output) &* Int(APUS_BUFFER_UNIT) &+ Int(self[slot].output_end)
-        self[slot].output_end &+= UInt32(truncatingIfNeeded: count)
+        let offset = Int(self[slot].output) &* Int(APUS_BUFFER_UNIT) &+ outputPosition(slot, self[slot].produced)
         self[slot].produced &+= UInt64(truncatingIfNeeded: count)
         return mutableBufferSpan(offset, count)
     }
 
-    /// `count` bytes were given to the socket.
+    /// `count` bytes were given to the socket. One store says so.
     @inlinable
     package mutating func consumeOutput(_ slot: Int, _ count: Int) {
         self[slot].sent &+= UInt64(truncatingIfNeeded: count)
-        self[slot].output_start &+= UInt32(truncatingIfNeeded: count)
-        if self[slot].output_start == self[slot].output_end { dropOutput(slot) }
+        if self[slot].sent == self[slot].produced { freeOutput(slot) }
     }
 
     /// Forgets what waits to be sent; outside of steps and batches.
-    @inlinable
     package mutating func dropOutput(_ slot: Int) {
+        self[slot].produced = self[slot].sent
+        freeOutput(slot)
+    }
+
+    @inlinable
+    mutating func freeOutput(_ slot: Int) {
         let buffer = Buffer(unit: self[slot].output, sizeClass: self[slot].output_class)
         self[slot].output = 0
-        self[slot].output_start = 0
-        self[slot].output_end = 0
         free(buffer)
     }
 
@@ -67,8 +73,7 @@ extension Arena {
         }
         self[slot].output = buffer.unit
         self[slot].output_class = buffer.sizeClass
-        self[slot].output_start = 0
-        self[slot].output_end = UInt32(truncatingIfNeeded: pending)
+        self[slot].output_origin = UInt32(truncatingIfNeeded: self[slot].sent)
         // Beyond 64 KiB the hint would only hold memory.
         self[slot].output_hint = min(buffer.sizeClass, 8)
         freeAtCommit(old)

@@ -3,27 +3,38 @@
 import CArena
 
 extension Arena {
-    /// Every buffer that a slot owns, sorted by where it lies.
+    /// Slots that ever had a connection: those below.
+    package var slotsUsed: Int { Int(min(head.slots_used, UInt64(slotCount))) }
+
+    /// A connection is put into `slot`.
+    package mutating func noteUse(of slot: Int) {
+        head.slots_used = max(head.slots_used, UInt64(slot + 1))
+    }
+
+    /// Every buffer in use, sorted by where it lies.
     package func buffersInUse() -> [Buffer] {
-        var used: [Buffer] = []
-        for slot in 0..<slotCount where self[slot].state != 0 {
-            used.append(Buffer(unit: self[slot].input, sizeClass: self[slot].input_class))
-            used.append(Buffer(unit: self[slot].output, sizeClass: self[slot].output_class))
-            let aliases = Buffer(unit: self[cold: slot].aliases, sizeClass: self[cold: slot].alias_class)
-            used.append(aliases)
-            used.append(contentsOf: aliasBuffers(aliases))
-            used.append(givenAliases(slot))
-            used.append(
-                Buffer(unit: self[cold: slot].client_id_overflow, sizeClass: self[cold: slot].client_id_class))
-        }
+        var used = [stepReadBuffer]
+        for slot in 0..<slotsUsed where self[slot].state != 0 { used += buffers(of: slot) }
         return used.filter(\.exists).sorted { $0.unit < $1.unit }
+    }
+
+    /// The buffers that a slot owns.
+    func buffers(of slot: Int) -> [Buffer] {
+        let aliases = Buffer(unit: self[cold: slot].aliases, sizeClass: self[cold: slot].alias_class)
+        let own = [
+            Buffer(unit: self[slot].input, sizeClass: self[slot].input_class),
+            Buffer(unit: self[slot].output, sizeClass: self[slot].output_class),
+            Buffer(unit: self[cold: slot].client_id_overflow, sizeClass: self[cold: slot].client_id_class),
+            givenAliases(slot), aliases,
+        ]
+        return own.filter(\.exists) + aliasBuffers(aliases) + recordBuffers(slot)
     }
 
     /// Makes the lists anew: all gaps between buffers in use, in pieces as large as possible.
     package mutating func rebuildPool() {
         pool.heads = .init(repeating: 0)
         var position: UInt32 = 1
-        for buffer in buffersInUse() {
+        for buffer in buffersInUse() where buffer.unit >= position {
             freeGap(from: position, to: buffer.unit)
             position = buffer.unit + (1 << UInt32(buffer.sizeClass))
         }

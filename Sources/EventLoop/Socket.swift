@@ -1,5 +1,6 @@
 // Reading and writing sockets with spans.
 
+private import CLinux
 import Glibc
 
 /// What a call on a non-blocking socket came to.
@@ -42,3 +43,14 @@ package func unacknowledgedBytes(_ descriptor: Int32) -> Int {
     var count: Int32 = 0
     return unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
 }
+
+/// How much of a TCP connection's two streams the kernel has passed on, whoever of those who hold the socket asked it to:
+/// what is left to find out after a death. `nil` where it is no TCP connection any more.
+package func tcpTotals(_ descriptor: Int32) -> (read: UInt64, written: UInt64)? {
+    var read: UInt64 = 0
+    var written: UInt64 = 0
+    return unsafe apus_tcp_totals(descriptor, &read, &written) == 0 ? (read, written) : nil
+}
+
+/// Bytes that wait to be read from a socket (SIOCINQ).
+package func waitingBytes(_ descriptor: Int32) -> Int { max(0, Int(apus_waiting_bytes(descriptor))) }

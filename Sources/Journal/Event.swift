@@ -22,6 +22,7 @@ package enum Event: String, Sendable, CaseIterable {
     case clientDisconnected = "client_disconnected"
     case clientRefused = "client_refused"
     case connectionAbandoned = "connection_abandoned"
+    case inputEndedWorker = "input_ended_worker"
     case takeOver = "take_over"
     case protocolViolation = "protocol_violation"
     case limitReached = "limit_reached"
@@ -107,6 +108,10 @@ package enum Event: String, Sendable, CaseIterable {
                 "3f0f9a4be3f1427eb0c7b1c5b55d06a4", .info,
                 "a connection from {peer} ended before it was a client: {reason}",
                 rate: 10)
+        case .inputEndedWorker:
+            Description(
+                "c0a1e5d27b9f4c36a4e8d90b7f1c2e53", .error,
+                "client {client_id} from {peer} is disconnected: what it sent ended its worker twice: {bytes}")
         case .takeOver:
             Description(
                 "aecd25c0f50c4e51849f87d1e13250c2", .info,

@@ -14,6 +14,7 @@ package enum Field: String, Sendable, CaseIterable {
     case peer
     /// An address that is listened on.
     case address
+    case bytes
     case `protocol`
     /// Why, in words.
     case reason

@@ -88,8 +88,8 @@ extension Listener {
     /// gives back what this one never took.
     @inline(__always)
     mutating func growWindow(_ slot: Int) {
-        let window = arena[cold: slot].receive_window
-        arena[cold: slot].receive_window = max(window, window &+ 1)
+        let window = arena[slot].receive_window
+        arena[slot].receive_window = max(window, window &+ 1)
     }
 
     private mutating func acknowledgeOverWebSocket(_ entry: SlotEntry, _ slot: Int) {

@@ -12,10 +12,10 @@ extension Listener {
     mutating func applyAnswer(_ bytes: RawSpan, _ type: FrameType) throws(FrameError) {
         switch type {
         case .hello:
-            guard try Hello(decoding: bytes).worker == routerWorker, !routerSaidHello else {
+            guard try Hello(decoding: bytes).worker == routerWorker, !arena.routerHasGreeted else {
                 throw FrameError("a greeting that does not fit the channel")
             }
-            routerSaidHello = true
+            arena.routerHasGreeted = true
         case .connack:
             let frame = try ConnackFrame(decoding: bytes)
             if try isCurrent(frame.slot, frame.generation) { answerConnect(frame) }
@@ -44,6 +44,7 @@ extension Listener {
         let index = Int(slot)
         guard arena[index].generation == generation, state(index).isOpen else { return false }
         arena.touch(index)
+        arena.touchCold(index)
         return true
     }
 

@@ -24,6 +24,11 @@ extension Listener {
     ) {
         let state = state(slot)
         guard state.isOpen else { return }
+        // What is decided between steps and batches is a step of its own.
+        let isOwnStep = arena.isQuiet
+        if isOwnStep { arena.beginStep(slot) }
+        defer { if isOwnStep { arena.endStep() } }
+        arena.touchCold(slot)
         arena[cold: slot].close_reason = reason.rawValue
         if tellClient { appendFarewell(slot, state, reason, reasonString) }
         if state == .connecting || state == .connected {
@@ -40,7 +45,7 @@ extension Listener {
         arena.freeAliases(slot: slot)
         arena.freeGivenAliases(slot: slot)
         arena.clearClientIdentifier(slot)
-        json.forget(slot)
+        arena.freeRecord(slot)
         markDirty(slot)
     }
 

@@ -68,6 +68,8 @@ extension Listener {
         if arena.outputCount(slot) > Int(settings.outputBuffer) {
             if !sockets[slot].flags.contains(.congested), state(slot) == .connected {
                 sockets[slot].flags.insert(.congested)
+                // Before the router hears of it, so that whoever goes on here knows that it may have.
+                arena[slot].flags |= SlotFlags.congested
                 tellRouter(congestion(slot, true))
                 commitFrames()
             }
@@ -83,6 +85,7 @@ extension Listener {
         guard state(slot) == .connected else { return }
         tellRouter(congestion(slot, false))
         commitFrames()
+        arena[slot].flags &= ~SlotFlags.congested
     }
 
     private func congestion(_ slot: Int, _ congested: Bool) -> CongestionFrame {
@@ -99,14 +102,19 @@ extension Listener {
     /// Tells the kernel what the socket is watched for, from the slot's flags and state.
     mutating func watch(_ slot: Int) {
         guard sockets[slot].descriptor >= 0 else { return }
-        var interest: Poller.Interest = []
-        if !sockets[slot].flags.contains(.held), state(slot) != .closing { interest.insert(.readable) }
-        if sockets[slot].flags.contains(.awaitsRoom) { interest.insert(.writable) }
         do {
-            try poller.modify(sockets[slot].descriptor, interest, tag: UInt64(slot))
+            try poller.modify(sockets[slot].descriptor, interest(slot), tag: UInt64(slot))
         } catch {
             end("\(error)", status: 1)
         }
+    }
+
+    /// What a connection's socket is to be watched for.
+    func interest(_ slot: Int) -> Poller.Interest {
+        var interest: Poller.Interest = []
+        if !sockets[slot].flags.contains(.held), state(slot) != .closing { interest.insert(.readable) }
+        if sockets[slot].flags.contains(.awaitsRoom) { interest.insert(.writable) }
+        return interest
     }
 
     /// Makes frames valid that were appended outside of a step or batch.

@@ -31,7 +31,7 @@ extension Listener {
         let properties = connect.properties
         arena.setClientIdentifier(Array(connect.clientIdentifier.utf8), slot: slot)
         arena[cold: slot].keep_alive = keepAlive(connect)
-        arena[cold: slot].receive_window = settings.inFlight
+        arena[slot].receive_window = settings.inFlight
         if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
         arena[slot].state = ConnectionState.connecting.rawValue
         tellRouter(
@@ -85,7 +85,7 @@ extension Listener {
         case .allowed: true
         case .refused: false
         // Behind a proxy the address is the proxy's.
-        case .loopback: peer(slot).isLoopback && !sockets[slot].flags.contains(.forwarded)
+        case .loopback: peer(slot).isLoopback && arena[slot].flags & SlotFlags.forwarded == 0
         }
     }
 

@@ -42,6 +42,7 @@ extension Listener {
             try attachRouter(descriptor, worker: offer.peerWorker)
         case .peerGone:
             if try PeerGone(decoding: bytes).worker == routerWorker { detachRouter() }
+        case .retire: isRetiring = true
         case .stop: beginStop(try Stop(decoding: bytes))
         default: throw FrameError("a frame that is not for a running listener")
         }

@@ -24,9 +24,7 @@ extension Listener {
             appendMessage(slot, .text, json.plainText)
         }
         if recipient.qos > 0 {
-            let end = arena[slot].produced
-            json.sessions[slot]?.deliveries.append((end, recipient.packetIdentifier))
-            json.unconfirmed.insert(slot)
+            expectConfirmation(slot, recipient.packetIdentifier)
         }
     }
 
@@ -39,39 +37,64 @@ extension Listener {
         return text
     }
 
+    /// Notes that a delivery counts as acknowledged once TCP has acknowledged the output up to here.
+    private mutating func expectConfirmation(_ slot: Int, _ packetIdentifier: UInt16) {
+        guard arena.hasRecord(slot) else { return }
+        arena.touchRecord(slot)
+        guard var entry = arena.append(Self.deliveryByteCount, to: .deliveries, slot: slot) else {
+            return exhausted(slot)
+        }
+        entry.store(arena[slot].produced, at: 0)
+        entry.store(UInt64(packetIdentifier), at: 8)
+        json.unconfirmed.insert(slot)
+    }
+
+    /// Bytes of a delivery in its queue.
+    private static var deliveryByteCount: Int { 16 }
+
     /// Acknowledges to the router what the client's TCP has acknowledged.
     mutating func confirmJSONDeliveries() {
         guard !json.unconfirmed.isEmpty else { return }
         for slot in json.unconfirmed {
-            guard state(slot) == .connected, json.sessions[slot] != nil, hasCredit(.acknowledgement) else {
+            guard state(slot) == .connected, arena.hasRecord(slot), hasCredit(.acknowledgement) else {
                 if state(slot) != .connected { json.unconfirmed.remove(slot) }
                 continue
             }
             let taken = arena[slot].sent &- UInt64(unacknowledgedBytes(sockets[slot].descriptor))
-            let deliveries = json.sessions[slot]?.deliveries ?? []
-            let confirmed = deliveries.prefix { $0.end <= taken }
-            guard !confirmed.isEmpty else { continue }
+            let deliveries = arena.bytes(of: .deliveries, slot: slot)
+            guard deliveries.byteCount > 0, deliveries.load64(at: 0) <= taken else { continue }
             arena.beginStep(slot)
+            arena.touchRecord(slot)
             acknowledgements.count = 0
-            for delivery in confirmed {
-                appendAcknowledgement(kind: PacketType.puback.rawValue, slot, delivery.packetIdentifier)
+            var confirmed = 0
+            while confirmed < deliveries.byteCount, deliveries.load64(at: confirmed) <= taken {
+                let identifier = UInt16(truncatingIfNeeded: deliveries.load64(at: confirmed + 8))
+                appendAcknowledgement(kind: PacketType.puback.rawValue, slot, identifier)
+                confirmed += Self.deliveryByteCount
             }
+            let isLast = confirmed == deliveries.byteCount
+            arena.removeFirst(confirmed, from: .deliveries, slot: slot)
             arena.endStep()
-            json.sessions[slot]?.deliveries.removeFirst(confirmed.count)
-            if confirmed.count == deliveries.count { json.unconfirmed.remove(slot) }
+            if isLast { json.unconfirmed.remove(slot) }
         }
+    }
+
+    /// Whether the client's own `connect` is what its oldest request asks for.
+    private func askedToConnect(_ slot: Int) -> Bool {
+        arena.hasRecord(slot) && arena[record: slot].flags & RecordFlags.askedToConnect != 0
     }
 
     /// The client's session stands. Only a `connect` of the client's own has left a request to answer.
     mutating func acknowledgeJSONConnect(_ slot: Int) {
-        guard json.sessions[slot]?.askedToConnect == true else { return }
-        json.sessions[slot]?.askedToConnect = false
+        guard askedToConnect(slot) else { return }
+        arena.touchRecord(slot)
+        arena[record: slot].flags &= ~RecordFlags.askedToConnect
         answerJSON(slot, 1, [])
     }
 
     /// The client gets no session.
     mutating func refuseJSONConnect(_ slot: Int, _ reason: ReasonCode) {
-        answerJSON(slot, json.sessions[slot]?.askedToConnect == true ? 1 : 0, [reason.rawValue])
+        answerJSON(slot, askedToConnect(slot) ? 1 : 0, [reason.rawValue])
     }
 
     /// The router has accepted a publish.
@@ -79,13 +102,25 @@ extension Listener {
 
     /// Answers the oldest request; `packetIdentifier` is 0 where the request carried no `Id`. Failures are always told.
     mutating func answerJSON(_ slot: Int, _ packetIdentifier: UInt16, _ reasons: [UInt8]) {
-        let identifier = packetIdentifier == 0 ? nil : json.sessions[slot]?.takeRequest()
+        let identifier = packetIdentifier == 0 ? nil : takeRequest(slot)
         if let failure = reasons.map(ReasonCode.init(rawValue:)).first(where: \.isFailure) {
             let id = identifier ?? []
             appendMessage(slot, .text, JSONReply.error(code(failure), reason: failure.description, id: id.span))
         } else if let identifier {
             appendMessage(slot, .text, JSONReply.ack(id: identifier.span))
         }
+    }
+
+    /// The `Id` of the oldest request that is not answered.
+    private mutating func takeRequest(_ slot: Int) -> [UInt8]? {
+        guard arena.hasRecord(slot) else { return nil }
+        let requests = arena.bytes(of: .requests, slot: slot)
+        guard requests.byteCount > 0 else { return nil }
+        let length = Int(requests.load32(at: 0))
+        let identifier = (0..<length).map { requests.load8(at: 4 + $0) }
+        arena.touchRecord(slot)
+        arena.removeFirst(4 + length, from: .requests, slot: slot)
+        return identifier
     }
 
     /// What the JSON protocol calls a reason of MQTT's.

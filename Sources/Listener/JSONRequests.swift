@@ -79,7 +79,10 @@ extension Listener {
                 ])
             throw JSONError(.notAuthorized, "This client is not allowed to connect.", id: request.id)
         }
-        if expectAnswer(slot, request) != 0 { json.sessions[slot]?.askedToConnect = true }
+        if expectAnswer(slot, request) != 0 {
+            arena.touchRecord(slot)
+            arena[record: slot].flags |= RecordFlags.askedToConnect
+        }
         openJSON(
             slot, clientIdentifier: identifier, userName: request.username.map { Array(json.scratch[$0]) } ?? [])
     }
@@ -140,7 +143,13 @@ extension Listener {
     /// - Returns: the packet identifier to ask the router with: 0 asks for no answer.
     private mutating func expectAnswer(_ slot: Int, _ request: JSONRequest) -> UInt16 {
         guard let id = request.id else { return 0 }
-        json.sessions[slot]?.requests.append(Array(json.scratch[id]))
+        arena.touchRecord(slot)
+        guard var entry = arena.append(4 + id.count, to: .requests, slot: slot) else {
+            exhausted(slot)
+            return 0
+        }
+        entry.store(UInt32(id.count), at: 0)
+        entry.copy(json.scratch[id].span.raw, at: 4)
         return 1
     }
 

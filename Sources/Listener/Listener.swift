@@ -25,8 +25,6 @@ package struct Listener: ~Copyable {
     /// Of the router that the channel leads to.
     var routerWorker: UInt32 = 0
     var routerIsWatchedForRoom = false
-    /// The channel's first frames were exchanged.
-    var routerSaidHello = false
 
     /// Slots with output to send at the turn's end, each once.
     var dirty: [UInt32] = []
@@ -48,6 +46,8 @@ package struct Listener: ~Copyable {
     var openConnections = 0
     /// Set by `Stop`: no more connections; the worker ends when all are closed or at this loop time.
     var stopDeadline: UInt64?
+    /// Set by `Retire`: another process goes on from the end of this turn.
+    var isRetiring = false
     var hasReported = Reports()
 
     var json = JSONState()
@@ -93,8 +93,6 @@ struct SlotSocket {
         static var held: Flags { Flags(rawValue: 4) }
         /// The router was told to queue for its session.
         static var congested: Flags { Flags(rawValue: 8) }
-        /// The handshake carried a forwarding header: its client is not where its address says.
-        static var forwarded: Flags { Flags(rawValue: 16) }
     }
 }
 
@@ -106,6 +104,10 @@ enum SlotFlags {
     static var wantsNoReasons: UInt8 { 2 }
     /// The client takes topic aliases, and the configuration lets them be given.
     static var takesAliases: UInt8 { 4 }
+    /// The router was told to queue for its session, or is about to be.
+    static var congested: UInt8 { 8 }
+    /// The handshake carried a forwarding header: its client is not where its address says.
+    static var forwarded: UInt8 { 16 }
 }
 
 /// The tags of descriptors that are not connections.

@@ -48,6 +48,17 @@ extension Listener {
             ])
     }
 
+    /// - Parameter bytes: the first of what the connection had sent.
+    func logDeadlyInput(_ slot: Int, _ bytes: [UInt8]) {
+        let digits = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+        Journal.log(
+            .inputEndedWorker,
+            [
+                .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
+                .protocol: protocolName(slot), .bytes: digits,
+            ])
+    }
+
     private func protocolName(_ slot: Int) -> String {
         switch (transport(slot), arena[slot].version) {
         case (.webSocketJSON, _): "JSON"

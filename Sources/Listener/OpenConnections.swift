@@ -15,10 +15,8 @@ extension Listener {
     mutating func openConnections(_ accepted: Accepted, _ descriptors: [Int32]) {
         for (connection, descriptor) in zip(accepted.connections, descriptors) {
             let slot = Int(connection.slot)
-            while sockets.count <= slot { sockets.append(SlotSocket()) }
-            sockets[slot] = SlotSocket(descriptor: descriptor)
+            hold(descriptor, in: slot)
             fillSlot(slot, connection)
-            openConnections += 1
             count(.connectionsOpened)
             do {
                 try poller.add(descriptor, .readable, tag: UInt64(slot))
@@ -31,7 +29,15 @@ extension Listener {
         }
     }
 
+    /// Notes a connection's socket.
+    mutating func hold(_ descriptor: Int32, in slot: Int) {
+        while sockets.count <= slot { sockets.append(SlotSocket()) }
+        sockets[slot] = SlotSocket(descriptor: descriptor)
+        openConnections += 1
+    }
+
     private mutating func fillSlot(_ slot: Int, _ connection: Accepted.Connection) {
+        arena.noteUse(of: slot)
         var hot = apus_slot_hot()
         hot.state =
             settings.transport == .mqtt

@@ -89,7 +89,7 @@ extension Listener {
     ) throws(ProtocolError) -> Bool {
         if packet.qos != .atMostOnce {
             // [MQTT-3.3.4-9]: beyond the receive maximum that CONNACK named.
-            guard arena[cold: slot].receive_window > 0 else {
+            guard arena[slot].receive_window > 0 else {
                 throw ProtocolError(
                     reason: .receiveMaximumExceeded, what: "more messages in flight than the receive maximum",
                     clause: "MQTT-3.3.4-9")
@@ -123,7 +123,7 @@ extension Listener {
             frame.copy(bytes.extracting(before), at: position)
             frame.copy(bytes.extracting(alias.upperBound..<packet.properties.upperBound), at: position + before.count)
         }
-        if packet.qos != .atMostOnce { arena[cold: slot].receive_window -= 1 }
+        if packet.qos != .atMostOnce { arena[slot].receive_window -= 1 }
         counters[ListenerCounter.messagesReceived.rawValue] &+= 1
         return true
     }

@@ -56,7 +56,7 @@ extension Listener {
             guard let header = try FrameHead.read(bytes, at: position), position + header.length <= end else {
                 throw FrameError("a frame that ends outside of its batch")
             }
-            guard routerSaidHello || header.type == .hello else {
+            guard arena.routerHasGreeted || header.type == .hello else {
                 throw FrameError("a channel that does not begin with Hello")
             }
             if header.type == .deliver {

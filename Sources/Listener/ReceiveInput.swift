@@ -60,6 +60,7 @@ extension Listener {
         }
         var count = leftover
         if reading {
+            arena.willRead(rawFrom: leftover)
             var room = arena.mutableRaw(leftover, Arena.receiveSize)
             guard let received = read(slot, into: &room) else { return }
             count += received
@@ -80,6 +81,7 @@ extension Listener {
         var count = leftover
         if reading {
             guard growInput(slot, leftover, by: 1) else { return exhausted(slot) }
+            arena.willRead(inputFrom: leftover, slot: slot)
             var room = arena.mutableInput(slot, leftover, arena.inputBuffer(slot).capacity - leftover)
             guard let received = read(slot, into: &room) else { return }
             count += received

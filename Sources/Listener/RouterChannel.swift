@@ -13,21 +13,29 @@ extension Listener {
     /// Takes a channel to a new router and greets it. With the first one the listener is ready.
     mutating func attachRouter(_ descriptor: Int32, worker: UInt32) throws(SystemError) {
         if router >= 0 { detachRouter() }
-        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
-        router = descriptor
-        routerWorker = worker
-        routerSaidHello = false
-        routerIsWatchedForRoom = false
         arena.resetQueue()
         arena.resetBatches()
         unreportedBatches = 0
-        try poller.add(descriptor, .readable, tag: Tag.router)
+        try watchRouter(descriptor, worker: worker)
         tellRouter(Hello(worker: welcome.worker, generation: welcome.generation))
         commitFrames()
-        if !hasReported.ready {
-            hasReported.ready = true
-            report(Ready())
-        }
+        reportReady()
+    }
+
+    /// Uses a channel from where it stands.
+    mutating func watchRouter(_ descriptor: Int32, worker: UInt32) throws(SystemError) {
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        router = descriptor
+        routerWorker = worker
+        routerIsWatchedForRoom = false
+        try poller.add(descriptor, .readable, tag: Tag.router)
+    }
+
+    /// With its first channel the listener serves.
+    mutating func reportReady() {
+        guard router >= 0, !hasReported.ready else { return }
+        hasReported.ready = true
+        report(Ready())
     }
 
     /// The router is gone, and the sessions of our clients with it: they are told to come again.
@@ -37,6 +45,11 @@ extension Listener {
         Glibc.close(router)
         router = -1
         routerWorker = 0
+        endSessions()
+    }
+
+    /// No router knows of our clients any more.
+    mutating func endSessions() {
         for slot in 0..<sockets.count where sockets[slot].descriptor >= 0 && state(slot).isOpen {
             switch state(slot) {
             case .connecting, .connected:

@@ -2,12 +2,13 @@
 
 import EventLoop
 import Glibc
+import Journal
 import Messages
 
 extension Listener {
-    /// Turns until `Stop` is done. Fatal: epoll that fails.
+    /// Turns until `Stop` is done, or `Retire` asks for the end. Fatal: epoll that fails.
     mutating func run() {
-        while !hasReported.stopped {
+        while !hasReported.stopped, !isRetiring {
             let count: Int
             do {
                 count = try poller.wait(milliseconds: held.isEmpty && json.unconfirmed.isEmpty ? 100 : 10)
@@ -25,6 +26,10 @@ extension Listener {
                 }
             }
             endTurn()
+        }
+        if isRetiring {
+            Journal.flush()
+            report(Retired())
         }
     }
 

@@ -39,7 +39,12 @@ extension Listener {
             worker: "listener/\(welcome.name)", level: .init(number: settings.logLevel),
             connections: settings.logConnections,
             always: [.listener: welcome.name, .generation: String(welcome.generation)])
-        return try Listener(welcome: welcome, settings: settings, control: start.takeControl(), arena: arena)
+        var standby = Standby(settings: settings, control: start.takeControl())
+        let takeOver = try standby.wait()
+        var listener = try Listener(
+            welcome: welcome, settings: standby.settings, control: standby.takeControl(), arena: arena)
+        try listener.takeOver(standby.heritage, afterDeath: takeOver.afterDeath)
+        return listener
     }
 }
 

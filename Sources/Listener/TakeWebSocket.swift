@@ -20,6 +20,8 @@ extension Listener {
             var front = arena.mutableRaw(0, raw)
             front.copy(arena.input(slot, plain, raw), at: 0)
         }
+        // From here on the leftover may be written over where it lay.
+        arena.willRead(rawFrom: raw)
         var count = raw
         if reading, raw <= Arena.smallLeftover {
             var room = arena.mutableRaw(raw, Arena.receiveSize)
@@ -42,14 +44,14 @@ extension Listener {
             keep(slot, RawSpan(), bytes, 0)
         case .upgrade(let upgrade):
             appendBytes(slot, outcome.response())
-            if upgrade.isForwarded { sockets[slot].flags.insert(.forwarded) }
+            if upgrade.isForwarded { arena[slot].flags |= SlotFlags.forwarded }
             arena[slot].state = ConnectionState.awaitingConnect.rawValue
             arena[slot].transport =
                 upgrade.subprotocol == .json ? Transport.webSocketJSON.rawValue : Transport.webSocketMQTT.rawValue
             arena[cold: slot].last_input = clock.tenths
             arena[cold: slot].last_ping = clock.tenths
             arena.clearInput(slot)
-            if upgrade.subprotocol == .json { json.sessions[slot] = JSONState.Session() }
+            if upgrade.subprotocol == .json, !arena.makeRecord(slot) { return exhausted(slot) }
             if upgrade.consumed < count, state(slot).isOpen {
                 keep(slot, RawSpan(), bytes.extracting(upgrade.consumed..<count), 0)
                 hold(slot)
@@ -108,7 +110,7 @@ extension Listener {
         }
         let isJSON = arena[slot].transport == Transport.webSocketJSON.rawValue
         // A JSON request is handled at its last byte, so credit is asked for before.
-        if isJSON, position < rawLength, !hasCredit(.work) || !json.hasRoom(slot) {
+        if isJSON, position < rawLength, !hasCredit(.work) || !hasRequestRoom(slot) {
             hold(slot)
             return false
         }

@@ -68,8 +68,10 @@ extension Listener {
         }
         let since = clock.tenths &- arena[cold: slot].last_ping
         if settings.webSocketPingInterval > 0, since * 100 >= settings.webSocketPingInterval {
+            arena.beginStep(slot)
             arena[cold: slot].last_ping = clock.tenths
             appendMessage(slot, .ping, [])
+            arena.endStep()
         }
     }
 }

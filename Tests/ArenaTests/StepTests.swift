@@ -14,13 +14,13 @@ import Testing
         arena.beginStep(4)
         arena[4].received = 9999
         arena[4].state = 3
-        #expect(arena.head.step_kind == UInt32(APUS_STEP_INPUT))
+        #expect(arena.head.step_phase == UInt32(APUS_UNDER_WAY))
         #expect(arena.head.step_slot == 4)
-        #expect(arena.head.step_preimage.generation == 7)
-        #expect(arena.head.step_preimage.received == 1234)
-        #expect(arena.head.step_preimage.state == 0)
+        #expect(arena.head.step_preimage.hot.generation == 7)
+        #expect(arena.head.step_preimage.hot.received == 1234)
+        #expect(arena.head.step_preimage.hot.state == 0)
         arena.endStep()
-        #expect(arena.head.step_kind == UInt32(APUS_STEP_NONE))
+        #expect(arena.head.step_phase == UInt32(APUS_IDLE))
         #expect(arena[4].received == 9999)
     }
 
@@ -53,7 +53,7 @@ import Testing
         #expect(unsafe arena.preimages[1].slot == 5)
         #expect(arena[3].epoch != epoch)
         arena.endBatch(5)
-        #expect(arena.head.batch_phase == UInt32(APUS_BATCH_NONE))
+        #expect(arena.head.batch_phase == UInt32(APUS_IDLE))
         arena.beginBatch()
         arena.touch(2)
         #expect(unsafe arena.preimages[0].hot.sent == 20)
@@ -66,6 +66,7 @@ import Testing
                 .header
             let regions = [
                 (header.slots, UInt64(slots) * 192), (header.preimages, UInt64(slots) * 72),
+                (header.undo, header.undo_bytes),
                 (header.raw, header.raw_bytes), (header.plain, header.plain_bytes),
                 (header.queue, header.queue_bytes), (header.batch, header.batch_bytes),
                 (header.buffers, header.buffers_bytes),

@@ -6,11 +6,13 @@ import Messages
 
 @testable import Arena
 
-/// A small arena, freshly made as the supervisor does it.
+/// A small arena, freshly made as the supervisor does it. Every slot counts as used.
 func makeArena(slots: UInt32 = 8, buffers: UInt64 = 64 << 10, largestPacket: UInt32 = 4096) throws -> Arena {
     let made = try ArenaLayout(slots: slots, buffers: buffers, largestPacket: largestPacket).create(name: "test")
     defer { close(made.descriptor) }
-    return try Arena(descriptor: made.descriptor, byteCount: made.byteCount)
+    var arena = try Arena(descriptor: made.descriptor, byteCount: made.byteCount)
+    arena.noteUse(of: Int(slots) - 1)
+    return arena
 }
 
 extension Arena {

@@ -1,0 +1,124 @@
+// The record of a connection: what only some have, in a buffer of its own. Changed within steps and batches, which save it
+// at its first change.
+
+package import CArena
+import Messages
+
+extension Arena {
+    /// Gives the connection an empty record.
+    /// - Returns: false when the arena is exhausted.
+    package mutating func makeRecord(_ slot: Int) -> Bool {
+        guard let buffer = allocate(MemoryLayout<apus_record>.size) else { return false }
+        var span = mutableBufferSpan(buffer.offset, MemoryLayout<apus_record>.size)
+        for offset in stride(from: 0, to: span.byteCount, by: 8) { span.store(UInt64(0), at: offset) }
+        touchCold(slot)
+        self[cold: slot].record_class = buffer.sizeClass
+        self[cold: slot].record = buffer.unit
+        return true
+    }
+
+    package func hasRecord(_ slot: Int) -> Bool { self[cold: slot].record != 0 }
+
+    /// The record of a connection that has one. To be changed behind `touchRecord`.
+    package subscript(record slot: Int) -> apus_record {
+        unsafeAddress {
+            unsafe UnsafePointer(recordPointer(slot))
+        }
+        unsafeMutableAddress {
+            unsafe recordPointer(slot)
+        }
+    }
+
+    private func recordPointer(_ slot: Int) -> UnsafeMutablePointer<apus_record> {
+        let offset = Int(self[cold: slot].record) * Int(APUS_BUFFER_UNIT)
+        precondition(offset > 0 && offset + MemoryLayout<apus_record>.size <= bufferBytes)
+        return unsafe (buffers + offset).assumingMemoryBound(to: apus_record.self)
+    }
+
+    /// Saves the record before the step or batch under way changes it for the first time.
+    package mutating func touchRecord(_ slot: Int) {
+        guard self[record: slot].epoch != head.batch_epoch else { return }
+        preserve(
+            Int(head.buffers) + Int(self[cold: slot].record) * Int(APUS_BUFFER_UNIT), MemoryLayout<apus_record>.size)
+        self[record: slot].epoch = head.batch_epoch
+    }
+
+    /// Gives the record back, with what it names.
+    package mutating func freeRecord(_ slot: Int) {
+        for buffer in recordBuffers(slot) { freeAtCommit(buffer) }
+        self[cold: slot].record = 0
+    }
+
+    /// The record's buffer and those that it names.
+    func recordBuffers(_ slot: Int) -> [Buffer] {
+        guard hasRecord(slot) else { return [] }
+        return [
+            Buffer(unit: self[cold: slot].record, sizeClass: self[cold: slot].record_class),
+            self[record: slot].requests.storage, self[record: slot].deliveries.storage,
+        ].filter(\.exists)
+    }
+}
+
+/// The queues of a record.
+package enum RecordQueue: Int {
+    /// Of a JSON client: the `Id` of each request that the router has not answered: four bytes of length, and the bytes.
+    case requests
+    /// Of a JSON client, sixteen bytes each: where a delivery ends in the output, and its packet identifier, of those that
+    /// TCP has not acknowledged.
+    case deliveries
+}
+
+extension apus_record {
+    subscript(queue: RecordQueue) -> apus_fifo {
+        get { queue == .requests ? requests : deliveries }
+        set { if queue == .requests { requests = newValue } else { deliveries = newValue } }
+    }
+}
+
+extension apus_fifo {
+    var storage: Buffer { Buffer(unit: buffer, sizeClass: UInt8(truncatingIfNeeded: size_class)) }
+    package var isEmpty: Bool { start == end }
+}
+
+extension Arena {
+    /// Room for `count` bytes at the end of a queue of the record, which was touched; `nil` when the arena is exhausted.
+    @_lifetime(immortal)
+    package mutating func append(_ count: Int, to queue: RecordQueue, slot: Int) -> MutableRawSpan? {
+        var fifo = self[record: slot][queue]
+        let pending = Int(fifo.end - fifo.start)
+        if !fifo.storage.exists || Int(fifo.end) + count > fifo.storage.capacity {
+            guard let buffer = allocate(pending + count + pending / 2) else { return nil }
+            if pending > 0 {
+                var span = mutableBufferSpan(buffer.offset, pending)
+                span.copy(bytes(of: queue, slot: slot), at: 0)
+            }
+            freeAtCommit(fifo.storage)
+            fifo = apus_fifo(
+                buffer: buffer.unit, size_class: UInt32(buffer.sizeClass), start: 0, end: UInt32(pending))
+        }
+        let start = fifo.storage.offset + Int(fifo.end)
+        fifo.end += UInt32(count)
+        self[record: slot][queue] = fifo
+        return mutableBufferSpan(start, count)
+    }
+
+    /// What a queue of the record holds.
+    @_lifetime(immortal)
+    package func bytes(of queue: RecordQueue, slot: Int) -> RawSpan {
+        let fifo = self[record: slot][queue]
+        guard fifo.storage.exists else { return bufferSpan(0, 0) }
+        return bufferSpan(fifo.storage.offset + Int(fifo.start), Int(fifo.end - fifo.start))
+    }
+
+    /// Takes `count` bytes from the front of a queue of the record, which was touched. An empty one keeps no buffer.
+    package mutating func removeFirst(_ count: Int, from queue: RecordQueue, slot: Int) {
+        var fifo = self[record: slot][queue]
+        precondition(count <= Int(fifo.end - fifo.start))
+        fifo.start += UInt32(count)
+        if fifo.isEmpty {
+            freeAtCommit(fifo.storage)
+            fifo = apus_fifo()
+        }
+        self[record: slot][queue] = fifo
+    }
+}

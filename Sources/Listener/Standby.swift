@@ -1,0 +1,74 @@
+// Before a listener serves: it holds what its place has, duplicates of every socket among it, and waits for the word. The
+// first listener of a place is told at once; a standby when the one that serves retires or has died.
+
+import Channel
+import EventLoop
+import Glibc
+import Journal
+import Messages
+
+/// What a listener takes over.
+struct Heritage {
+    /// The connections by their slots.
+    var connections: [UInt32: (connection: Accepted.Connection, descriptor: Int32)] = [:]
+    /// The channel to the router.
+    var channel: (offer: ChannelOffer, descriptor: Int32)?
+}
+
+/// A listener that waits.
+struct Standby: ~Copyable {
+    private(set) var settings: ListenerSettings
+    private(set) var heritage = Heritage()
+    private var control: ControlChannel?
+
+    init(settings: ListenerSettings, control: consuming ControlChannel) {
+        self.settings = settings
+        self.control = consume control
+    }
+
+    mutating func takeControl() -> ControlChannel { control.take()! }
+
+    /// Says that it is prepared, and waits until it is to serve. Ends the process where it is not needed any more.
+    mutating func wait() throws -> TakeOver {
+        try control!.send(Prepared().encoded())
+        while true {
+            let packet = try control!.waitForPacket()
+            if let takeOver = try handle(packet) { return takeOver }
+        }
+    }
+
+    private mutating func handle(_ packet: ControlChannel.Packet) throws -> TakeOver? {
+        let bytes = packet.bytes.span.raw
+        switch try FrameHead.read(bytes, at: 0)?.type {
+        case .accepted:
+            for (connection, descriptor) in zip(try Accepted(decoding: bytes).connections, packet.descriptors) {
+                forget(connection.slot)
+                heritage.connections[connection.slot] = (connection, descriptor)
+            }
+        case .released:
+            for slot in try Released(decoding: bytes).slots
+            where heritage.connections[slot.slot]?.connection.generation == slot.generation { forget(slot.slot) }
+        case .channelOffer:
+            guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
+            heritage.channel = (try ChannelOffer(decoding: bytes), descriptor)
+        case .listenerSettings:
+            settings = try ListenerSettings(decoding: bytes)
+            Journal.configure(level: .init(number: settings.logLevel), connections: settings.logConnections)
+        case .ping:
+            try control!.send(Pong(sequence: try Ping(decoding: bytes).sequence, counters: []).encoded())
+        case .takeOver:
+            return try TakeOver(decoding: bytes)
+        case .stop:
+            try control!.send(Stopped().encoded())
+            exit(0)
+        default:
+            throw FrameError("a frame that is not for a listener that waits")
+        }
+        return nil
+    }
+
+    private mutating func forget(_ slot: UInt32) {
+        guard let former = heritage.connections.removeValue(forKey: slot) else { return }
+        close(former.descriptor)
+    }
+}
