@@ -71,7 +71,7 @@ extension Arena {
 
 extension RawSpan {
     /// Whether the bytes from `offset` on are those of `other`.
-    fileprivate func holds(_ other: RawSpan, at offset: Int) -> Bool {
+    func holds(_ other: RawSpan, at offset: Int) -> Bool {
         var index = 0
         while index + 8 <= other.byteCount {
             guard load64(at: offset + index) == other.load64(at: index) else { return false }

@@ -42,8 +42,7 @@ extension Arena {
         let topics = aliasBuffers(Buffer(unit: cold.aliases, sizeClass: cold.alias_class))
         guard topics.allSatisfy({ $0.isPlausible(units: units) }) else { return true }
         guard hasRecord(slot) else { return false }
-        let queues = [self[record: slot].requests, self[record: slot].deliveries]
-        return !queues.allSatisfy { queue in
+        return !self[record: slot].queues.allSatisfy { queue in
             let storage = queue.storage
             return storage.isPlausible(units: units) && queue.start <= queue.end
                 && Int(queue.end) <= (storage.exists ? storage.capacity : 0)

@@ -35,8 +35,10 @@ extension Arena {
 
     /// The end of the stream, with what the step under way has added.
     @inlinable package var queueEnd: UInt64 { queueTail }
-    /// Bytes that the router has not acknowledged.
-    @inlinable package var queueOutstanding: UInt64 { queueTail &- head.queue_acknowledged }
+    /// Bytes that the router has not handled.
+    @inlinable package var queueOutstanding: UInt64 { queueTail &- head.queue_answered }
+    /// Bytes that are kept until they are safe.
+    @inlinable package var queueKept: UInt64 { queueTail &- head.queue_acknowledged }
     @inlinable package var queueSent: UInt64 { head.queue_sent }
 
     /// Committed bytes that are not yet sent.
@@ -53,22 +55,32 @@ extension Arena {
         head.queue_sent &+= UInt64(truncatingIfNeeded: count)
     }
 
-    /// The router has handled everything below `offset`.
-    /// - Returns: false when it was never sent, or had been acknowledged before: a fault of the router.
+    /// The router has handled everything below `answered`, and what lies below `released` is safe.
+    /// - Returns: false when it was never sent, or had been answered before: a fault of the router.
     @inlinable
-    package mutating func framesAcknowledged(_ offset: UInt64) -> Bool {
-        guard offset >= head.queue_acknowledged, offset <= head.queue_sent else {
-            return false
-        }
-        head.queue_acknowledged = offset
-        // An empty queue starts again at the front: its first pages stay in the cache.
-        if offset == queueTail {
-            head.queue_origin = offset
-        } else if offset &- head.queue_origin > 1 << 20, queueTail &- offset < 64 << 10 {
+    package mutating func framesAcknowledged(answered: UInt64, released: UInt64) -> Bool {
+        guard answered >= head.queue_answered, answered <= head.queue_sent, released <= answered else { return false }
+        head.queue_answered = answered
+        guard released > head.queue_acknowledged else { return true }
+        head.queue_acknowledged = released
+        // An empty queue starts again at the front, a short one soon: its first pages stay in the cache.
+        if released == queueTail {
+            head.queue_origin = released
+        } else if released &- head.queue_origin > 128 << 10, queueTail &- released < 16 << 10 {
             _ = moveQueueToFront(0)
         }
         return true
     }
+
+    /// The stream goes on towards a new router, from what is not safe. The former one has answered some of it.
+    package mutating func rewindQueue(prelude: Int) {
+        head.channel_prelude = UInt64(prelude)
+        head.channel_start = head.queue_acknowledged
+        apus_barrier()
+        head.queue_sent = head.queue_acknowledged
+    }
+    package var queueAnswered: UInt64 { head.queue_answered }
+    package var queueProduced: UInt64 { head.queue_produced }
 
     /// Forgets every frame: the router is gone.
     package mutating func resetQueue() {
@@ -76,6 +88,9 @@ extension Arena {
         head.queue_produced = 0
         head.queue_sent = 0
         head.queue_acknowledged = 0
+        head.queue_answered = 0
+        head.channel_prelude = 0
+        head.channel_start = 0
         head.queue_origin = 0
     }
 

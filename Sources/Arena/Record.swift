@@ -52,10 +52,8 @@ extension Arena {
     /// The record's buffer and those that it names.
     func recordBuffers(_ slot: Int) -> [Buffer] {
         guard hasRecord(slot) else { return [] }
-        return [
-            Buffer(unit: self[cold: slot].record, sizeClass: self[cold: slot].record_class),
-            self[record: slot].requests.storage, self[record: slot].deliveries.storage,
-        ].filter(\.exists)
+        let own = Buffer(unit: self[cold: slot].record, sizeClass: self[cold: slot].record_class)
+        return [own] + self[record: slot].queues.map(\.storage).filter(\.exists)
     }
 }
 
@@ -66,13 +64,37 @@ package enum RecordQueue: Int {
     /// Of a JSON client, sixteen bytes each: where a delivery ends in the output, and its packet identifier, of those that
     /// TCP has not acknowledged.
     case deliveries
+    /// The CONNECT frame that the router accepted.
+    case connect
+    /// The subscriptions of a session that ends with its connection; see Subscriptions.swift.
+    case subscriptions
+    /// The packet identifiers of outstanding deliveries to a session that outlives its connection, two bytes each.
+    case window
 }
 
 extension apus_record {
     subscript(queue: RecordQueue) -> apus_fifo {
-        get { queue == .requests ? requests : deliveries }
-        set { if queue == .requests { requests = newValue } else { deliveries = newValue } }
+        get {
+            switch queue {
+            case .requests: requests
+            case .deliveries: deliveries
+            case .connect: connect
+            case .subscriptions: subscriptions
+            case .window: window
+            }
+        }
+        set {
+            switch queue {
+            case .requests: requests = newValue
+            case .deliveries: deliveries = newValue
+            case .connect: connect = newValue
+            case .subscriptions: subscriptions = newValue
+            case .window: window = newValue
+            }
+        }
     }
+
+    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window] }
 }
 
 extension apus_fifo {
@@ -108,6 +130,24 @@ extension Arena {
         let fifo = self[record: slot][queue]
         guard fifo.storage.exists else { return bufferSpan(0, 0) }
         return bufferSpan(fifo.storage.offset + Int(fifo.start), Int(fifo.end - fifo.start))
+    }
+
+    /// Puts `bytes` in the place of what a queue of the record holds, which was touched.
+    /// - Returns: false when the arena is exhausted: the queue is as it was.
+    package mutating func replace(_ queue: RecordQueue, with bytes: [UInt8], slot: Int) -> Bool {
+        let former = self[record: slot][queue].storage
+        guard !bytes.isEmpty else {
+            freeAtCommit(former)
+            self[record: slot][queue] = apus_fifo()
+            return true
+        }
+        guard let buffer = allocate(bytes.count) else { return false }
+        var span = mutableBufferSpan(buffer.offset, bytes.count)
+        span.copy(bytes.span.raw, at: 0)
+        freeAtCommit(former)
+        self[record: slot][queue] = apus_fifo(
+            buffer: buffer.unit, size_class: UInt32(buffer.sizeClass), start: 0, end: UInt32(bytes.count))
+        return true
     }
 
     /// Takes `count` bytes from the front of a queue of the record, which was touched. An empty one keeps no buffer.

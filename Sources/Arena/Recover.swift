@@ -126,11 +126,14 @@ extension Arena {
 
     private func bytes(_ span: RawSpan) -> [UInt8] { (0..<span.byteCount).map { span.load8(at: $0) } }
 
-    /// The router has taken the stream to it up to `taken`.
-    /// - Returns: false where that can not be.
+    /// The router has taken so many bytes of its channel.
+    /// - Returns: false where that can not be, or the channel's prelude is among what it has not taken: that died with the
+    ///   former process.
     package mutating func recoverQueue(taken: UInt64) -> Bool {
-        guard taken >= head.queue_sent, taken <= head.queue_produced else { return false }
-        head.queue_sent = taken
+        guard taken >= head.channel_prelude else { return false }
+        let sent = head.channel_start + (taken - head.channel_prelude)
+        guard sent >= head.queue_sent, sent <= head.queue_produced else { return false }
+        head.queue_sent = sent
         return true
     }
 

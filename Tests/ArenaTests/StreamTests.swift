@@ -161,7 +161,7 @@ import Testing
             sent += count
             if random.below(3) == 0 {
                 acknowledged += random.below(sent - acknowledged + 1)
-                let isPossible = arena.framesAcknowledged(UInt64(acknowledged))
+                let isPossible = arena.framesAcknowledged(answered: UInt64(acknowledged), released: UInt64(acknowledged))
                 #expect(isPossible, "seed \(seed)")
             }
             #expect(arena.queueEnd == UInt64(stream.count))
@@ -169,7 +169,10 @@ import Testing
         }
         // It has been at the region's end several times.
         #expect(stream.count > 2 * Int(arena.head.queue_bytes))
-        let refused = [arena.framesAcknowledged(UInt64(sent + 1)), arena.framesAcknowledged(UInt64(acknowledged) &- 1)]
+        let refused = [
+            arena.framesAcknowledged(answered: UInt64(sent + 1), released: 0),
+            arena.framesAcknowledged(answered: UInt64(acknowledged) &- 1, released: 0),
+        ]
         #expect(refused == [false, false])
     }
 
@@ -181,7 +184,8 @@ import Testing
         #expect(count == Int(arena.head.queue_bytes) / frame.count)
         arena.commitQueue()
         arena.framesSent(count * frame.count)
-        let isPossible = arena.framesAcknowledged(UInt64(count * frame.count))
+        let isPossible = arena.framesAcknowledged(
+            answered: UInt64(count * frame.count), released: UInt64(count * frame.count))
         let fits = arena.appendFrame(frame)
         #expect(isPossible && fits)
     }

@@ -54,6 +54,9 @@ typedef struct {
     uint32_t flags; // RecordFlags
     apus_fifo requests;   // JSON: the Id of each request that the router has not answered: u32 length, bytes
     apus_fifo deliveries; // JSON: u64 end in the output, u64 packet identifier of each that TCP has not acknowledged
+    apus_fifo connect;       // the CONNECT frame that the router accepted, where the slot does not say it all
+    apus_fifo subscriptions; // of a session that ends with the connection: u32 length, u32 identifier, u8 options, filter
+    apus_fifo window;        // of a session that outlives it: u16 packet identifier of each outstanding delivery, in order
 } apus_record;
 
 // The rest of a slot.
@@ -111,7 +114,8 @@ typedef struct {
 
     // The stream to the router. The byte with total offset t lies at queue + (t - queue_origin).
     uint64_t queue_origin;
-    uint64_t queue_acknowledged;
+    uint64_t queue_acknowledged; // safe whatever dies: forgotten here
+    uint64_t queue_answered;     // handled by the router, and its answers that could be given at once applied
     uint64_t queue_sent;
     uint64_t queue_produced;
 
@@ -124,6 +128,8 @@ typedef struct {
     uint64_t batch_touched; // pre-images of the batch under way
     uint64_t batch_next_applied, batch_next_queue; // what its commit makes of batch_applied and queue_produced
     uint64_t router_greeted; // the router has said Hello on this channel
+    uint64_t channel_prelude; // bytes that went to the router on this channel before the stream went on
+    uint64_t channel_start;   // the offset at which it went on
 
     // What the step or batch under way has saved in the undo region.
     uint64_t undo_end;
