@@ -16,11 +16,6 @@ typedef struct {
 
 _Static_assert(offsetof(information, bytes_acked) == 120, "the kernel's layout");
 
-int apus_waiting_bytes(int socket) {
-    int count;
-    return ioctl(socket, SIOCINQ, &count) == 0 ? count : -1;
-}
-
 // The two numbers that make up each total are read one after the other: again, until they fit together.
 int apus_tcp_totals(int socket, uint64_t *read, uint64_t *written) {
     information before, after;

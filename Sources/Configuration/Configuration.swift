@@ -55,6 +55,8 @@ extension Configuration {
         package var hosts: [String] = []
         /// Connections that the kernel holds until they are accepted.
         package var backlog = 4096
+        /// Whether a second process waits, with all of its connections, for the first one's end.
+        package var standby = true
 
         package init(name: String, transport: Transport, bind: Address) {
             self.name = name

@@ -182,6 +182,9 @@ extension Configuration {
         .integer(
             "backlog", \.backlog, 1...65_535, reload: false,
             "Connections that the kernel holds until they are accepted."),
+        .boolean(
+            "standby", \.standby, reload: false,
+            "Whether a second process waits, with duplicates of all sockets, to go on at once when the first one ends."),
     ]
 
     static let requiredListenerKeys = ["name", "protocol", "bind"]

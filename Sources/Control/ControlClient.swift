@@ -70,6 +70,11 @@ package struct ControlClient: ~Copyable {
         try ask(.kick(clientID: clientID)) { _ in }
     }
 
+    /// Replaces a worker; returns when the new process serves.
+    package mutating func restart(_ worker: String) throws(ControlFailure) {
+        try ask(.restart(worker: worker)) { _ in }
+    }
+
     /// Makes the broker read its configuration again; returns when it has.
     package mutating func reload() throws(ControlFailure) -> ReloadReport {
         var report: ReloadReport?

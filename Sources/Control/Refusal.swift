@@ -35,6 +35,10 @@ extension Refusal {
         package static let notPermitted = Code(rawValue: "not-permitted")
         /// No client with this id is connected.
         package static let noSuchClient = Code(rawValue: "no-such-client")
+        /// No worker has this name.
+        package static let noSuchWorker = Code(rawValue: "no-such-worker")
+        /// The worker was not replaced; the former one serves on.
+        package static let restartFailed = Code(rawValue: "restart-failed")
         /// The new configuration was refused; the old one goes on being used.
         package static let reloadFailed = Code(rawValue: "reload-failed")
         /// The broker can not do it now: it is starting or stopping, or a worker is away. Asking again may help.

@@ -12,11 +12,14 @@ package enum Request: Equatable, Sendable {
     /// Read the configuration again and apply what can change without a restart: one ``ReloadReport``. The answer
     /// comes when it has been done.
     case reload
+    /// Replace a worker by a new process, without its clients noticing: `router`, `listener/NAME`, or `listener` for all
+    /// of them, one after the other. The answer comes when it serves.
+    case restart(worker: String)
 }
 
 extension Request: Codable {
     private enum CodingKeys: String, CodingKey {
-        case version, request, limit, cursor
+        case version, request, limit, cursor, worker
         case clientID = "client_id"
     }
 
@@ -27,6 +30,7 @@ extension Request: Codable {
         case .clients: "clients"
         case .kick: "kick"
         case .reload: "reload"
+        case .restart: "restart"
         }
     }
 
@@ -41,6 +45,8 @@ extension Request: Codable {
             try object.encodeIfPresent(cursor, forKey: .cursor)
         case .kick(let clientID):
             try object.encode(clientID, forKey: .clientID)
+        case .restart(let worker):
+            try object.encode(worker, forKey: .worker)
         }
     }
 
@@ -65,10 +71,12 @@ extension Request: Codable {
             self = .clients(limit: limit, cursor: try object.decodeIfPresent(UInt64.self, forKey: .cursor))
         case "kick": self = .kick(clientID: try object.decode(String.self, forKey: .clientID))
         case "reload": self = .reload
+        case "restart": self = .restart(worker: try object.decode(String.self, forKey: .worker))
         case let name:
             throw Refusal(
                 .unknownRequest,
-                "apusd does not know the request “\(name.prefix(64))”: it knows status, clients, kick and reload")
+                "apusd does not know the request “\(name.prefix(64))”: it knows status, clients, kick, reload and restart"
+            )
         }
     }
 }

@@ -57,6 +57,3 @@ package func tcpTotals(_ descriptor: Int32) -> (read: UInt64, written: UInt64)? 
     var written: UInt64 = 0
     return unsafe apus_tcp_totals(descriptor, &read, &written) == 0 ? (read, written) : nil
 }
-
-/// Bytes that wait to be read from a socket (SIOCINQ).
-package func waitingBytes(_ descriptor: Int32) -> Int { max(0, Int(apus_waiting_bytes(descriptor))) }

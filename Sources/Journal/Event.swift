@@ -11,6 +11,7 @@ package enum Event: String, Sendable, CaseIterable {
     case portInUse = "port_in_use"
     case listenFailed = "listen_failed"
     case workerStarted = "worker_started"
+    case workerPrepared = "worker_prepared"
     case workerReady = "worker_ready"
     case workerExited = "worker_exited"
     case workerFailed = "worker_failed"
@@ -78,6 +79,9 @@ package enum Event: String, Sendable, CaseIterable {
             Description("e49a83822b7c4366be4859527fd7ac6e", .error, "{listener} can not listen on {address}: {reason}")
         case .workerStarted:
             Description("fcdedc5cb2994f6a917233130313630f", .info, "{worker} started as process {pid}")
+        case .workerPrepared:
+            Description(
+                "4e8b1d93c6f04a7f8d25b9e07c3a6f10", .info, "a successor of {worker} is prepared as process {pid}")
         case .workerReady:
             Description("30aaf4cb9a9343dc929ea47e695a18bd", .info, "{worker} is ready after {duration_ms} ms")
         case .workerExited:

@@ -11,14 +11,15 @@ internal import Messages
 
 extension Supervisor {
     /// Connected clients, and sockets of former ones that are not closed yet.
-    var openConnections: Int { workers.values.reduce(doomed.count) { $0 + $1.slots.count } }
+    var openConnections: Int { places.reduce(doomed.count) { $0 + $1.slots.count } }
 
     /// Which sockets are watched, found anew in each turn: those whose gate is open and who have a worker to serve them,
     /// once the router serves.
     func updateAccepting(_ now: UInt64) {
-        let isRouted = state != .stopping && places.contains { $0.role == .router && $0.worker?.phase == .ready }
+        // A broker that has been ready never refuses: what comes while a worker is replaced waits for its successor.
+        let isRouted = state == .ready || state == .starting && router?.phase == .ready
         for port in ports {
-            let isServed = isRouted && port.places.contains { $0.worker?.takesConnections ?? false }
+            let isServed = isRouted && port.places.contains(where: \.takesConnections)
             for (number, socket) in port.sockets {
                 let isWatched = isServed && socket.gate.isOpen(now: now)
                 guard isWatched != socket.isWatched else { continue }
@@ -40,14 +41,13 @@ extension Supervisor {
             var socket = port.sockets[number], socket.gate.isOpen(now: now)
         else { return }
         defer { port.sockets[number]?.gate = socket.gate }
-        let takers = port.places.compactMap(\.worker).filter(\.takesConnections)
-        var batches = takers.map { Batch(worker: $0) }
+        var batches = port.places.filter(\.takesConnections).map { Batch(place: $0) }
         var room = budget.connections - openConnections
 
         turn: for _ in 0..<AcceptGate.budget {
             // The least busy one; its slots are counted as they are given away.
             guard let chosen = batches.indices.min(by: { batches[$0].load < batches[$1].load }),
-                !batches[chosen].worker.slots.isFull || room <= 0
+                !batches[chosen].place.slots.isFull || room <= 0
             else { break }
             var high: UInt64 = 0
             var low: UInt64 = 0
@@ -65,7 +65,7 @@ extension Supervisor {
                 break turn
             }
             let peer = PeerAddress(high: high, low: low, port: peerPort)
-            guard room > 0, let slot = batches[chosen].worker.slots.open(descriptor) else {
+            guard room > 0, let slot = batches[chosen].place.slots.open(descriptor) else {
                 close(descriptor)
                 totals.refused += 1
                 log(refused: "\(peer.description) was refused, \(budget.connections) clients are connected", on: port)
@@ -74,23 +74,13 @@ extension Supervisor {
             room -= 1
             totals.accepted += 1
             lastAccept += 1
-            batches[chosen].connections.append(
-                Accepted.Connection(
-                    slot: slot.index, generation: slot.generation, acceptNumber: lastAccept, peer: peer))
+            let connection = Accepted.Connection(
+                slot: slot.index, generation: slot.generation, acceptNumber: lastAccept, peer: peer)
+            batches[chosen].place.slots.describe(connection)
+            batches[chosen].connections.append(connection)
             batches[chosen].descriptors.append(descriptor)
         }
-        for batch in batches { deliver(batch, now) }
-    }
-
-    private func deliver(_ batch: Batch, _ now: UInt64) {
-        var start = 0
-        while start < batch.connections.count {
-            let end = min(start + descriptorsPerPacket, batch.connections.count)
-            send(
-                Accepted(Array(batch.connections[start..<end])), to: batch.worker,
-                descriptors: Array(batch.descriptors[start..<end]), now)
-            start = end
-        }
+        for batch in batches { announce(batch.connections, batch.descriptors, in: batch.place, now) }
     }
 
     /// No descriptor is left: the reserve makes room to accept one connection and close it, so that its client need
@@ -138,17 +128,22 @@ extension Supervisor {
     }
 }
 
-/// What one worker gets in one turn.
+/// What one place gets in one turn.
 private struct Batch {
-    let worker: Worker
+    let place: Place
     var connections: [Accepted.Connection] = []
     var descriptors: [Int32] = []
 
     /// A full worker is the last one to be chosen.
-    var load: Int { worker.slots.isFull ? .max : worker.slots.count }
+    var load: Int { place.slots.isFull ? .max : place.slots.count }
 }
 
-extension Worker {
-    /// Whether connections can be given to it now: it is ready and keeps up with those that it was given.
-    fileprivate var takesConnections: Bool { phase == .ready && !channel.hasPending }
+extension Place {
+    /// Whether connections can be given to it now: those who hold it keep up with what they were given, or it waits for
+    /// someone to go on.
+    fileprivate var takesConnections: Bool {
+        guard arena != nil, !isRetired, !isGivenUp else { return false }
+        guard let worker else { return true }
+        return worker.phase == .ready ? !worker.channel.hasPending : past != .none
+    }
 }

@@ -47,11 +47,15 @@ extension Supervisor {
         // What it said before it died comes first.
         hear(worker, now, all: true)
         let place = worker.place
-        let wasAsked = worker.killed == nil && status == .exited(0) && (state == .stopping || place.isRetired)
+        // It may have been retired, or replaced as a standby.
+        let isFormer = place.worker !== worker && place.successor !== worker
+        let wasAsked =
+            isFormer || worker.killed == nil && status == .exited(0) && (state == .stopping || place.isRetired)
         workers[worker.number] = nil
         poller.remove(worker.channel.descriptor)
         for timer: Timer in [
             .start(worker.number), .lingering(worker.number), .flush(worker.number), .removal(worker.number),
+            .retiring(worker.number),
         ] {
             timers.cancel(timer)
         }
@@ -64,19 +68,55 @@ extension Supervisor {
                 ])
         }
         retireCounters(of: worker)
-        doomed += worker.slots.closeAll()
         failQueries(to: worker, now)
-        // While the broker stops, the router reads the rest of what a listener said before it stopped.
-        if !(wasAsked && state == .stopping) { unwire(worker, now) }
+        if place.worker !== worker {
+            if place.successor === worker { lostSuccessor(place, status, now) }
+            if state == .stopping { perform(stop?.exited(worker.number, now: now) ?? [], now) }
+            return
+        }
+        let survives = connectionsSurvive(worker, status)
+        endQuestion(place)
+        if !survives {
+            // While the broker stops, the router reads the rest of what a listener said before it stopped.
+            if !(wasAsked && state == .stopping) { unwire(place, now) }
+            dropConnections(of: place)
+        }
         place.state = .empty
 
         if state == .stopping {
             perform(stop?.exited(worker.number, now: now) ?? [], now)
         } else if place.isRetired {
             remove(place)
+        } else if survives, let successor = place.successor, successor.phase != .ending {
+            totals.restarts += 1
+            place.isReplacing = false
+            promote(successor, now)
         } else {
             if worker.readySince == nil { place.failedStarts += 1 }
             decideSuccession(place, status: status, readyFor: worker.readySince.map { now - $0 }, now)
+        }
+    }
+
+    /// Whether the connections of a worker that died go on under its successor. What a worker leaves that broke the
+    /// catalogue would break it again.
+    private func connectionsSurvive(_ worker: Worker, _ status: ExitStatus) -> Bool {
+        let place = worker.place
+        guard place.arena != nil, state != .stopping, !place.isRetired, !worker.isBlamed,
+            status != .exited(configurationStatus)
+        else { return false }
+        if worker.hasTakenOver { place.past = .died }
+        return true
+    }
+
+    /// The connections of a place end, and its memory with them.
+    func dropConnections(of place: Place) {
+        doomed += place.slots.closeAll()
+        if let arena = place.arena { close(arena.descriptor) }
+        place.arena = nil
+        place.past = .none
+        if let standby = place.successor {
+            place.successor = nil
+            end(standby, monotonicMilliseconds())
         }
     }
 

@@ -53,20 +53,22 @@ extension Supervisor {
             throw FrameError("frame shorter than its header")
         }
         switch header.type {
+        case .prepared:
+            _ = try Prepared(decoding: frame)
+            becamePrepared(worker, now)
         case .ready:
             _ = try Ready(decoding: frame)
             becameReady(worker, now)
+        case .retired:
+            _ = try Retired(decoding: frame)
+            hasRetired(worker, now)
+        case .streamAnswer: streamsAnswered(try StreamAnswer(decoding: frame), now)
         case .pong:
             let pong = try Pong(decoding: frame)
             worker.heartbeat.pong(sequence: pong.sequence)
             worker.counters = pong.counters
         case .closed:
-            let closed = try Closed(decoding: frame)
-            for slot in closed.slots {
-                let reported = SlotTable.Slot(index: slot.slot, generation: slot.generation)
-                if let descriptor = worker.slots.close(reported) { close(descriptor) }
-            }
-            openGates()
+            closed(try Closed(decoding: frame), by: worker, now)
         case .stopped:
             _ = try Stopped(decoding: frame)
             hasStopped(worker, now)
@@ -79,10 +81,11 @@ extension Supervisor {
     }
 
     private func becameReady(_ worker: Worker, _ now: UInt64) {
-        guard worker.phase == .starting else { return }
+        guard worker.phase == .starting || worker.phase == .prepared else { return }
         worker.phase = .ready
         worker.readySince = now
         worker.place.failedStarts = 0
+        worker.place.served += 1
         worker.heartbeat = makeHeartbeat(now)
         timers.cancel(.start(worker.number))
         Journal.log(
@@ -91,22 +94,24 @@ extension Supervisor {
                 .worker: worker.place.label, .duration: "\(now - worker.started)", .pid: "\(worker.process)",
                 .generation: "\(worker.generation)",
             ])
+        if worker.place.role == .listener { serves(worker, now) } else { answerAskers(worker.place, nil, now) }
         noticeReadiness(now)
     }
 
     /// A worker reports that a peer broke the catalogue. A report about one that was replaced already is late.
     private func blame(_ fault: Fault, by worker: Worker, _ now: UInt64) {
-        guard let culprit = workers[fault.worker], culprit.phase != .ending,
-            wires.contains(where: { $0.joins(culprit.number) && $0.joins(worker.number) })
+        guard let culprit = places.first(where: { $0.number == fault.worker })?.worker, culprit.phase != .ending,
+            wires.contains(where: { $0.joins(fault.worker) && $0.joins(worker.place.number) })
         else { return }
         log(culprit, cut: "\(worker.place.label) says: \(fault.what)")
+        culprit.isBlamed = true
         end(culprit, now)
     }
 
     /// The worker is exiting; where its process stays nevertheless, it is killed.
     private func channelEnded(_ worker: Worker, _ now: UInt64) {
         poller.remove(worker.channel.descriptor)
-        if worker.phase != .stopping { worker.phase = .ending }
+        if worker.phase != .stopping, worker.phase != .retiring { worker.phase = .ending }
         timers.set(.lingering(worker.number), at: now + 1000)
     }
 

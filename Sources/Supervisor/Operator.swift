@@ -10,6 +10,8 @@ final class Operator {
         /// Rows of `clients` are still wanted: how many, and from where.
         case clients(left: Int, cursor: UInt32)
         case kick(clientID: String)
+        /// Places that are to be replaced, by their numbers; the first is under way.
+        case restart(places: [UInt32])
     }
 
     /// Unsent bytes beyond which no more rows are fetched.

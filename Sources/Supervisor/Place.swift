@@ -18,6 +18,18 @@ final class Place {
         case givenUp
     }
 
+    /// How the connections of a place came to be without a process that serves them.
+    enum Past {
+        /// Nobody has served yet.
+        case none
+        /// A process serves, or did until it retired in order.
+        case inOrder
+        /// The process that served has died.
+        case died
+    }
+
+    /// Names the place on channels, whichever process holds it.
+    let number: UInt32
     let role: Role
     /// What the worker is called: `mqtt`, `mqtt/2`, `router`.
     let name: String
@@ -27,12 +39,31 @@ final class Place {
     var backoff = Backoff()
     /// Counts the processes that have held it.
     var generation: UInt32 = 0
+    /// Of them, those that have served.
+    var served = 0
     /// Of them, those in a row that died before they were ready.
     var failedStarts = 0
     /// Whether the configuration no longer has it: its worker is not replaced.
     var isRetired = false
 
-    init(role: Role, name: String, listener: String? = nil) {
+    /// What outlives the processes of a listener: its connections, and its arena.
+    var slots = SlotTable(capacity: 0)
+    var arena: (descriptor: Int32, byteCount: UInt64)?
+    var past = Past.none
+    /// The process that goes on when the one that holds the place has ended.
+    var successor: Worker?
+    /// The router was asked how far the streams have gone.
+    var isAsking = false
+    /// The router holds the channel until it is told to go on.
+    var isChannelHeld = false
+    /// Whether the successor that is being prepared is to serve as soon as it is.
+    var isReplacing = false
+    var standbyBackoff = Backoff()
+    /// Operators that wait for a replacement, by their numbers.
+    var askers: [UInt32] = []
+
+    init(number: UInt32, role: Role, name: String, listener: String? = nil) {
+        self.number = number
         self.role = role
         self.name = name
         self.listener = listener
@@ -51,7 +82,11 @@ final class Place {
 final class Worker {
     enum Phase {
         case starting
+        /// It could serve, and waits for the word.
+        case prepared
         case ready
+        /// It was told that another one goes on.
+        case retiring
         /// It was told to stop.
         case stopping
         /// It was killed, or its control channel has ended: what it says means nothing any more.
@@ -76,14 +111,16 @@ final class Worker {
     var counters: [UInt64] = []
     /// The last settings that it was sent.
     var settings: [UInt8] = []
-
-    /// What outlives a listener: its connections and its arena (-1: it has none).
-    var slots: SlotTable
-    let arena: Int32
+    /// The connections below this slot were sent to it; `Int.max`: all, and new ones at once.
+    var fed = 0
+    /// It was told to serve.
+    var hasTakenOver = false
+    /// It broke the catalogue: what it leaves is not to be trusted.
+    var isBlamed = false
 
     init(
         number: UInt32, place: Place, process: pid_t, channel: consuming ControlChannel, heartbeat: Heartbeat,
-        slots: SlotTable, arena: Int32, now: UInt64
+        now: UInt64
     ) {
         self.number = number
         generation = place.generation
@@ -91,24 +128,18 @@ final class Worker {
         self.process = process
         self.channel = channel
         self.heartbeat = heartbeat
-        self.slots = slots
-        self.arena = arena
         started = now
-    }
-
-    deinit {
-        if arena >= 0 { close(arena) }
     }
 }
 
-/// The channel between two workers: the supervisor's duplicates of both ends, so that it outlives both.
+/// The channel between two places: the supervisor's duplicates of both ends, so that it outlives their processes.
 struct Wire {
     let listener: UInt32
     let router: UInt32
     let listenerEnd: Int32
     let routerEnd: Int32
 
-    func joins(_ worker: UInt32) -> Bool { listener == worker || router == worker }
+    func joins(_ place: UInt32) -> Bool { listener == place || router == place }
 
-    func peer(of worker: UInt32) -> UInt32 { listener == worker ? router : listener }
+    func peer(of place: UInt32) -> UInt32 { listener == place ? router : listener }
 }

@@ -1,6 +1,8 @@
 // Which connection is in which slot of a listener's arena, and the supervisor's duplicate of its socket. A value; it
 // makes no system call: whoever takes a descriptor out closes it.
 
+package import Messages
+
 /// The slots of one listener.
 package struct SlotTable: Sendable {
     package struct Slot: Sendable, Equatable {
@@ -13,6 +15,7 @@ package struct SlotTable: Sendable {
         var generation: UInt32 = 0
         /// -1 while it is free.
         var descriptor: Int32 = -1
+        var connection: Accepted.Connection?
     }
 
     package let capacity: Int
@@ -41,6 +44,29 @@ package struct SlotTable: Sendable {
         let generation = entries[Int(index)].generation &+ 1
         entries[Int(index)] = Entry(generation: generation == 0 ? 1 : generation, descriptor: descriptor)
         return Slot(index: index, generation: entries[Int(index)].generation)
+    }
+
+    /// Notes what a successor of the listener has to be told of the connection in a slot.
+    package mutating func describe(_ connection: Accepted.Connection) {
+        entries[Int(connection.slot)].connection = connection
+    }
+
+    /// Up to `count` described connections in slots from `start` on, and the slot behind them; `Int.max` where no more
+    /// slots were ever used.
+    package func connections(
+        from start: Int, count: Int
+    ) -> (connections: [Accepted.Connection], descriptors: [Int32], next: Int) {
+        var connections: [Accepted.Connection] = []
+        var descriptors: [Int32] = []
+        var index = start
+        while index < entries.count, connections.count < count {
+            if entries[index].descriptor >= 0, let connection = entries[index].connection {
+                connections.append(connection)
+                descriptors.append(entries[index].descriptor)
+            }
+            index += 1
+        }
+        return (connections, descriptors, index < entries.count ? index : .max)
     }
 
     /// Frees a slot and gives back its descriptor; nil, and nothing done, where the slot is free, unknown or of another

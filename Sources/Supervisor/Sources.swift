@@ -47,6 +47,12 @@ enum Timer: Hashable {
     case lingering(UInt32)
     /// The two ends of a channel that nobody needs any more.
     case cut(Int32, Int32)
+    /// The router ought to have said by now how far a place's streams have gone.
+    case question(UInt32)
+    /// A worker that retires ought to have finished its turn by now.
+    case retiring(UInt32)
+    /// A place may have a standby again.
+    case standby(UInt32)
     /// A worker may take descriptors again.
     case flush(UInt32)
     /// The broker, or a listener that was removed, ought to have stopped by now.

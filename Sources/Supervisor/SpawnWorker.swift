@@ -15,7 +15,7 @@ extension Supervisor {
     /// Starts a worker; where that fails it is as if it had died at once.
     func fill(_ place: Place, _ now: UInt64) {
         do throws(SystemError) {
-            try spawn(place, now)
+            place.state = .held(by: try spawn(place, now))
         } catch {
             Journal.log(.workerExited, [.worker: place.label, .status: "it could not be started: \(error)"])
             place.failedStarts += 1
@@ -23,10 +23,15 @@ extension Supervisor {
         }
     }
 
-    func spawn(_ place: Place, _ now: UInt64) throws(SystemError) {
+    /// Starts a process for a place. A listener's waits, with all that the place has, for the word to serve.
+    func spawn(_ place: Place, _ now: UInt64) throws(SystemError) -> Worker {
         let entry = place.role.entry
+        if entry.holdsConnections, place.arena == nil {
+            place.arena = try makeArena(place.name)
+            place.slots = SlotTable(capacity: budget.connections)
+            place.past = .none
+        }
         place.generation += 1
-        let arena = entry.holdsConnections ? try makeArena(place.name) : nil
         let process: pid_t
         let ends: (supervisor: Int32, worker: Int32)
         do throws(SystemError) {
@@ -39,16 +44,13 @@ extension Supervisor {
                 throw SystemError("run \(path(entry.executable))", code: code)
             }
         } catch {
-            if let arena { close(arena.descriptor) }
             throw error
         }
 
         let worker = Worker(
             number: nextNumber(), place: place, process: process,
             channel: ControlChannel(descriptor: ends.supervisor),
-            heartbeat: makeHeartbeat(now), slots: SlotTable(capacity: entry.holdsConnections ? budget.connections : 0),
-            arena: arena?.descriptor ?? -1, now: now)
-        place.state = .held(by: worker)
+            heartbeat: makeHeartbeat(now), now: now)
         workers[worker.number] = worker
         do throws(SystemError) {
             try poller.add(ends.supervisor, .readable, tag: Source.worker(worker.number).tag)
@@ -62,16 +64,21 @@ extension Supervisor {
 
         send(welcome(worker), to: worker, now)
         sendSettings(to: worker, now)
-        if let arena {
+        if let arena = place.arena {
             send(ArenaOffer(byteCount: arena.byteCount), to: worker, descriptors: [arena.descriptor], now)
+            feed(worker, now)
+        } else {
+            place.state = .held(by: worker)
+            wire(worker, now)
         }
-        wire(worker, now)
         awaitReady(worker, now)
+        return worker
     }
 
     private func welcome(_ worker: Worker) -> Welcome {
         Welcome(
-            role: worker.place.role, worker: worker.number, generation: worker.generation, name: worker.place.name)
+            role: worker.place.role, worker: worker.place.number, generation: worker.generation, name: worker.place.name
+        )
     }
 
     func makeHeartbeat(_ now: UInt64) -> Heartbeat {
@@ -83,7 +90,7 @@ extension Supervisor {
     /// The time in which a worker must become ready runs from when it has been given all that it needs: one whose
     /// only peer is away waits for that.
     func awaitReady(_ worker: Worker, _ now: UInt64) {
-        guard worker.phase == .starting,
+        guard worker.phase == .starting || worker.phase == .prepared && worker.hasTakenOver,
             worker.place.role.entry.peers.allSatisfy({ peer in
                 peer.entry.count != .one || workers.values.contains { $0.place.role == peer }
             })
@@ -93,7 +100,7 @@ extension Supervisor {
 
     /// A worker was not ready in time.
     func startExpired(_ number: UInt32, _ now: UInt64) {
-        guard let worker = workers[number], worker.phase == .starting else { return }
+        guard let worker = workers[number], worker.phase == .starting || worker.phase == .prepared else { return }
         Journal.log(
             .workerHung,
             [.worker: worker.place.label, .pid: "\(worker.process)", .duration: "\(now - worker.started)"])

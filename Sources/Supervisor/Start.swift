@@ -42,10 +42,13 @@ extension Supervisor {
         }
         let now = monotonicMilliseconds()
         places.insert(
-            contentsOf: roleTable.filter { $0.count == .one }.map { Place(role: $0.role, name: $0.role.name) }, at: 0)
+            contentsOf: roleTable.filter { $0.count == .one }.map {
+                Place(number: nextNumber(), role: $0.role, name: $0.role.name)
+            },
+            at: 0)
         for place in places {
             do throws(SystemError) {
-                try spawn(place, now)
+                place.state = .held(by: try spawn(place, now))
             } catch {
                 throw StartFailure(reason: "\(place.label) can not be started: \(error)")
             }
@@ -77,7 +80,7 @@ extension Supervisor {
         let listener = port.listener
         port.places = (1...listener.workers).map { index in
             let name = listener.workers == 1 ? listener.name : "\(listener.name)/\(index)"
-            return Place(role: .listener, name: name, listener: listener.name)
+            return Place(number: nextNumber(), role: .listener, name: name, listener: listener.name)
         }
         ports.append(port)
         places += port.places

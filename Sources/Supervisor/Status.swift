@@ -9,7 +9,7 @@ extension Supervisor {
     func statusReport(_ now: UInt64) -> StatusReport {
         StatusReport(
             version: apusVersion, pid: Int(getpid()), uptime: seconds(now - started), state: state.rawValue,
-            connections: workers.values.reduce(0) { $0 + $1.slots.count }, workers: places.map { report($0, now) },
+            connections: places.reduce(0) { $0 + $1.slots.count }, workers: places.map { report($0, now) },
             listeners: ports.map(report), counters: counters())
     }
 
@@ -62,15 +62,16 @@ extension Supervisor {
             case .empty, .waiting: "waiting"
             case .held(let worker):
                 switch worker.phase {
-                case .starting: "starting"
+                case .starting, .prepared: "starting"
                 case .ready: "ready"
-                case .stopping, .ending: "stopping"
+                case .retiring, .stopping, .ending: "stopping"
                 }
             }
         return WorkerReport(
-            role: place.role.name, name: place.name, pid: Int(worker?.process ?? 0), generation: Int(place.generation),
+            role: place.role.name, name: place.name, pid: Int(worker?.process ?? 0),
+            generation: Int(worker?.generation ?? place.generation),
             state: state, uptime: worker.map { seconds(now - $0.started) } ?? 0,
-            restarts: max(0, Int(place.generation) - 1), connections: worker?.slots.count ?? 0)
+            restarts: max(0, place.served - 1), connections: place.slots.count)
     }
 
     private func report(_ port: Port) -> ListenerReport {
@@ -79,7 +80,7 @@ extension Supervisor {
             name: port.listener.name, protocol: port.listener.transport.rawValue,
             bind: port.listener.bind.description, address: sockets.map(\.host).joined(separator: ", "),
             port: Int(sockets.first?.address.port ?? 0),
-            connections: port.places.reduce(0) { $0 + ($1.worker?.slots.count ?? 0) }, workers: port.places.count)
+            connections: port.places.reduce(0) { $0 + $1.slots.count }, workers: port.places.count)
     }
 
     private func seconds(_ milliseconds: UInt64) -> Double { Double(milliseconds) / 1000 }

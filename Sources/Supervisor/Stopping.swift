@@ -58,9 +58,15 @@ extension Supervisor {
     func retire(_ place: Place, _ now: UInt64) {
         place.isRetired = true
         timers.cancel(.respawn(place.label))
+        timers.cancel(.standby(place.number))
         guard let worker = place.worker else {
+            dropConnections(of: place)
             remove(place)
             return
+        }
+        if let standby = place.successor {
+            place.successor = nil
+            end(standby, now)
         }
         let limit = configuration.supervisor.stopTimeout.milliseconds
         tellToStop(worker, limit: UInt32(clamping: limit), now)

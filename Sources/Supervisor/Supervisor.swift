@@ -133,7 +133,10 @@ package final class Supervisor {
         case .respawn(let label):
             if let place = places.first(where: { $0.label == label }) { fill(place, now) }
         case .start(let number): startExpired(number, now)
-        case .lingering(let number), .removal(let number):
+        case .question(let number): questionExpired(number, now)
+        case .standby(let number):
+            if let place = places.first(where: { $0.number == number }) { prepareStandby(place, now) }
+        case .lingering(let number), .removal(let number), .retiring(let number):
             if let worker = workers[number] { end(worker, now) }
         case .flush(let number):
             if let worker = workers[number] { flush(worker, now) }

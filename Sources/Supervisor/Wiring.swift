@@ -8,50 +8,66 @@ internal import Glibc
 internal import Messages
 
 extension Supervisor {
-    /// Gives a new worker a channel to each living worker of the roles that it talks to.
-    func wire(_ worker: Worker, _ now: UInt64) {
-        let peers = worker.place.role.entry.peers
-        for peer in workers.values.sorted(by: { $0.number < $1.number })
-        where peers.contains(peer.place.role) && peer.phase != .ending {
-            let (listener, router) = worker.place.role == .listener ? (worker, peer) : (peer, worker)
+    /// The process that holds the router's place.
+    var router: Worker? { places.first { $0.role == .router }?.worker }
+
+    /// Gives a new router a channel to each listener that serves, or is about to. The others get theirs when they do.
+    func wire(_ router: Worker, _ now: UInt64) {
+        for place in places where place.role == .listener && place.worker?.hasTakenOver == true {
+            guard let listener = place.worker, listener.phase != .ending else { continue }
             do throws(SystemError) {
-                try join(listener, router, now)
+                try join(place, to: router, now)
             } catch {
                 // Without its channel it can not become ready: it is killed in time, and tried again.
-                log(worker, cut: "\(error)")
+                log(router, cut: "\(error)")
                 continue
             }
-            awaitReady(peer, now)
+            awaitReady(listener, now)
         }
     }
 
-    private func join(_ listener: Worker, _ router: Worker, _ now: UInt64) throws(SystemError) {
+    /// Makes a new channel between a listener and the router.
+    func join(_ place: Place, to router: Worker, _ now: UInt64) throws(SystemError) {
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         // The kernel writes two descriptors into an array of two.
         guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError("create a channel") }
-        wires.append(
-            Wire(listener: listener.number, router: router.number, listenerEnd: ends[0], routerEnd: ends[1]))
+        let wire = Wire(
+            listener: place.number, router: router.place.number, listenerEnd: ends[0], routerEnd: ends[1])
+        wires.append(wire)
         // The router first, so that it knows the channel before anything arrives on it.
-        for (worker, end, peer) in [(router, ends[1], listener), (listener, ends[0], router)] {
-            let offer = ChannelOffer(
-                peerRole: peer.place.role, peerWorker: peer.number, peerName: peer.place.name)
-            send(offer, to: worker, descriptors: [end], now)
-        }
+        let toRouter = ChannelOffer(peerRole: .listener, peerWorker: place.number, peerName: place.name)
+        send(toRouter, to: router, descriptors: [wire.routerEnd], now)
+        if let listener = place.worker { offer(wire, to: listener, .none, now) }
+    }
+
+    /// Offers a listener its end of a channel.
+    func offer(_ wire: Wire, to listener: Worker, _ history: ChannelOffer.History, _ now: UInt64) {
+        let offer = ChannelOffer(
+            peerRole: .router, peerWorker: wire.router, peerName: Role.router.name, history: history)
+        send(offer, to: listener, descriptors: [wire.listenerEnd], now)
     }
 
     /// How long a peer has to take note before it sees the channel end: milliseconds.
     private static let cutDelay: UInt64 = 1000
 
-    /// Cuts a dead worker's channels and tells its peers, that first.
-    func unwire(_ worker: Worker, _ now: UInt64) {
-        for wire in wires where wire.joins(worker.number) {
-            if let peer = workers[wire.peer(of: worker.number)] {
-                send(PeerGone(worker: worker.number), to: peer, now)
+    /// Cuts the channels of a place and tells its peers, that first.
+    func unwire(_ place: Place, _ now: UInt64) {
+        for wire in wires where wire.joins(place.number) {
+            let peer = places.first { $0.number == wire.peer(of: place.number) }
+            if let worker = peer?.worker, worker.phase == .ready || worker.hasTakenOver {
+                send(PeerGone(worker: place.number), to: worker, now)
             }
+            peer?.isChannelHeld = false
             timers.set(.cut(wire.listenerEnd, wire.routerEnd), at: now + Self.cutDelay)
         }
-        wires.removeAll { $0.joins(worker.number) }
+        wires.removeAll { $0.joins(place.number) }
+        // Whoever waited for a dead router's word goes on without it.
+        guard place.role == .router else { return }
+        for listener in places where listener.isAsking {
+            endQuestion(listener)
+            if let worker = listener.worker { handOver(worker, now) }
+        }
     }
 
     func send(_ frame: some Frame, to worker: Worker, descriptors: [Int32] = [], _ now: UInt64) {
@@ -75,6 +91,7 @@ extension Supervisor {
         do throws(SystemError) {
             _ = try worker.channel.flush()
             watchForRoom(worker, now)
+            if worker.fed != Int.max, worker.place.arena != nil { feed(worker, now) }
         } catch {
             channelFailed(worker, error, now)
         }

@@ -64,7 +64,7 @@ import Testing
 
     @Test(arguments: [
         ("workers = 65", 5, "workers", "65 is not allowed; it must be an integer from 1 to 64"),
-        ("port = 1", 5, "port", "unknown; known here: backlog, bind, hosts, name, origins, protocol, workers"),
+        ("port = 1", 5, "port", "unknown; known here: backlog, bind, hosts, name, origins, protocol, standby, workers"),
         ("origins = [\"*\"]", 5, "origins", "is only for protocol = \"websocket\""),
     ]) func oneProblemInAListener(_ text: String, _ line: Int, _ key: String, _ message: String) {
         #expect(problems(head + text) == ["apus.toml:\(line): listener[0].\(key): \(message)"])

@@ -43,6 +43,3 @@ int apus_bound_address(int socket, uint64_t *high, uint64_t *low, uint16_t *port
 // How much of a TCP connection's two streams the kernel has passed on: bytes that this side has read, and bytes that it
 // has written, whoever of those who hold the socket did it. -1 and errno where it can not say.
 int apus_tcp_totals(int socket, uint64_t *read, uint64_t *written);
-
-// Bytes that wait to be read from a socket; -1 and errno where it can not say.
-int apus_waiting_bytes(int socket);
