@@ -187,6 +187,17 @@ void visit(uint64_t time) {
     }
 }
 
+bool visiting(void) {
+    for (int i = 0; i < VISITORS; i++)
+        if (visitors[i].fd >= 0) return true;
+    return false;
+}
+
+void give_up_visits(void) {
+    for (int i = 0; i < VISITORS; i++)
+        if (visitors[i].fd >= 0) disconnected(&visitors[i], "not served before the end");
+}
+
 void ping(uint64_t time) {
     // Each connection has its turn once in half its keep-alive: the table is gone through at an even pace.
     static uint64_t first, done;

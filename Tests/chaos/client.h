@@ -37,6 +37,9 @@ bool connect_more(void);
 void visit(uint64_t time);
 void ping(uint64_t time);
 void retry(uint64_t time);
+bool visiting(void);
+// Counts those who are still not served.
+void give_up_visits(void);
 // Steady connections whose last ping has no answer, and QoS 2 messages that were taken but not released.
 uint64_t unanswered(void);
 uint64_t unreleased(void);

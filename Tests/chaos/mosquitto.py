@@ -40,8 +40,9 @@ def kill(broker):
 
 
 class Mosquitto:
-    """As Debian configures it, but for the window of messages per client, and the queue behind it, which are as wide
-    as those of Apus, and for TCP_NODELAY, without which every pause is that of Nagle's algorithm. Its listeners are those that Apus has, without JSON."""
+    """As Debian configures it, but for the window of messages per client and the queue behind it, which are as wide as
+    those of Apus, and for TCP_NODELAY, without which pauses would be those of Nagle's algorithm. Its listeners are those
+    that Apus has, without JSON."""
 
     name = "mosquitto"
     events = [Event("restart", restart), Event("kill", kill)]

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-Options options = {.connections = 10000, .pairs = 500, .rate = 2000, .visits = 20, .keep_alive = 30};
+Options options = {.connections = 10000, .pairs = 500, .rate = 2000, .visits = 20, .keep_alive = 30, .drain = 10};
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -24,7 +24,7 @@ static void add_endpoint(const char *port, bool websocket, int version) {
 }
 
 void read_options(int argc, char **argv) {
-    for (int o; (o = getopt(argc, argv, "m:w:j:n:p:r:v:k:Ro:")) > 0;) switch (o) {
+    for (int o; (o = getopt(argc, argv, "m:w:j:n:p:r:v:k:d:Ro:")) > 0;) switch (o) {
         case 'm':
         case 'w':
             add_endpoint(optarg, o == 'w', 4);
@@ -36,6 +36,7 @@ void read_options(int argc, char **argv) {
         case 'r': options.rate = atof(optarg); break;
         case 'v': options.visits = atof(optarg); break;
         case 'k': options.keep_alive = atoi(optarg); break;
+        case 'd': options.drain = atof(optarg); break;
         case 'R': options.reconnect = true; break;
         case 'o': options.report = optarg; break;
         default: exit(2);

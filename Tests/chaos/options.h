@@ -18,6 +18,7 @@ typedef struct {
     int connections, pairs;
     double rate, visits;      // a second, of all pairs together
     int keep_alive;           // seconds
+    double drain;             // seconds that what is under way may take at the end
     bool reconnect;
     const char *report;
 } Options;

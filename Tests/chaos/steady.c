@@ -10,12 +10,13 @@
 //     -r RATE   messages a second of all pairs together (2000)
 //     -v RATE   visitors a second, which connect, publish once and leave (20)
 //     -k SEC    keep-alive (30); a ping is sent in half of it
+//     -d SEC    how long to wait at the end for what is under way (10)
 //     -R        reconnect whatever is disconnected; without it a pair of which one end is gone is out of play
 //     -o FILE   the report, JSON
 //
 // Says `ready` on standard output when all are connected and traffic has flowed for a second. Then it reads lines:
 // `mark NAME` when an event is about to be made, answered by `marked`; `finish`, after which it waits for what is under
-// way (ten seconds at most), leaves, writes the report, and says `finished`. The end of the input without `finish` is
+// way, leaves, writes the report, and says `finished`. The end of the input without `finish` is
 // fatal, as is whatever goes wrong before traffic starts. One thread, one epoll.
 #include <errno.h>
 #include <stdio.h>
@@ -87,15 +88,16 @@ int main(int argc, char **argv) {
         time = now();
     }
 
-    limit = now() + 10 * (uint64_t)SECOND;
-    while ((undelivered() || unacknowledged() || unreleased() || unanswered()) && now() < limit) {
+    limit = now() + (uint64_t)(options.drain * SECOND);
+    while ((undelivered() || unacknowledged() || unreleased() || unanswered() || visiting()) && now() < limit) {
         // What is counted is large: not at every turn.
         for (int i = 0; i < 20; i++) {
             retry(now());
             turn();
         }
     }
-    leave_all();
+    give_up_visits();
     write_report();
+    leave_all();
     puts("finished");
 }
