@@ -14,6 +14,8 @@ import Testing
             case .clients(_, .some): [.client(client), .end(next: nil)]
             case .kick("a"): [.end(next: nil)]
             case .kick(let id): [.error(Refusal(.noSuchClient, id))]
+            case .restart("router"): [.end(next: nil)]
+            case .restart(let worker): [.error(Refusal(.noSuchWorker, worker))]
             case .reload: [.reload(ReloadReport(applied: [], needsRestart: ["listener"])), .end(next: nil)]
             }
         }
@@ -25,6 +27,8 @@ import Testing
         seen = 0
         try control.clients(limit: 2) { _ in seen += 1 }
         #expect(seen == 2)
+        try control.restart("router")
+        #expect(throws: ControlFailure.refused(Refusal(.noSuchWorker, "nobody"))) { try control.restart("nobody") }
         try control.kick("a")
         do throws(ControlFailure) {
             try control.kick("b")
