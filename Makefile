@@ -1,6 +1,7 @@
 # Apus: building, running and testing. `make help` lists what there is.
 #
-# Variables: PREFIX (/usr/local) and DESTDIR for install; CI=1 makes every compiler warning an error.
+# Variables: PREFIX (/usr/local) and DESTDIR for install; CI=1 makes every compiler warning an error; PLOT=1 lets chaos
+# draw docs/never-lands.svg and .png.
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -12,7 +13,7 @@ RUN = $(CURDIR)/run
 BIN = $(CURDIR)/.build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak install format lint bench toolchain packages-build packages-test packages-bench
+.PHONY: help run build test soak chaos install format lint bench toolchain packages-build packages-test packages-bench
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +35,14 @@ test: build packages-test ## run every test: units, then real processes with rea
 
 soak: build packages-test ## run the long forms of the tests of crashes, power cuts and damage: ten minutes
 	@APUS_BIN=$(BIN) Tests/soak
+
+chaos: build packages-bench packages-test ## replace, stop and kill every worker under 10,000 clients; mosquitto restarted beside it
+	@APUS_BIN=$(BIN) Tests/chaos/selftest
+	@Tests/chaos/run --mosquitto --report .build/chaos-mosquitto.json
+	@APUS_BIN=$(BIN) Tests/chaos/run --report .build/chaos.json
+ifdef PLOT
+	@Tests/chaos/plot docs/never-lands Apus=.build/chaos.json mosquitto=.build/chaos-mosquitto.json
+endif
 
 install: build ## install into PREFIX (/usr/local), below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/apus \

@@ -27,6 +27,9 @@ static inline Byte *append(Buffer *buffer, size_t length) {
     buffer->length += length;
     return buffer->bytes + buffer->length - length;
 }
+static inline void append_bytes(Buffer *buffer, const void *bytes, size_t length) {
+    if (length) memcpy(append(buffer, length), bytes, length);
+}
 static inline void consume(Buffer *buffer, size_t length) {
     buffer->length -= length;
     if (buffer->length) memmove(buffer->bytes, buffer->bytes + length, buffer->length);

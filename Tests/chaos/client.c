@@ -21,7 +21,8 @@ void make_clients(void) {
     int count = options.endpoint_count;
     for (int i = 0; i < options.connections; i++) {
         // Publisher and subscriber of a pair are on different endpoints; all combinations come up in turn.
-        int pair = i / 2, first = pair % count, other = count > 1 ? (first + 1 + pair / count % (count - 1)) % count : 0;
+        int pair = i / 2, first = pair % count;
+        int other = count > 1 ? (first + 1 + pair / count % (count - 1)) % count : 0;
         bool paired = pair < options.pairs;
         clients[i] = (Connection){
             .fd = -1,

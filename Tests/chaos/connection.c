@@ -96,13 +96,13 @@ static void receive(Connection *c) {
     const Byte *bytes = chunk;
     size_t length = (size_t)k;
     if (c->in.length) {
-        memcpy(append(&c->in, length), chunk, length);
+        append_bytes(&c->in, chunk, length);
         bytes = c->in.bytes;
         length = c->in.length;
     }
     size_t used = (c->endpoint->websocket ? take_websocket : take_mqtt)(c, bytes, length);
     if (c->fd < 0) return;
-    if (bytes == chunk) memcpy(append(&c->in, length - used), chunk + used, length - used);
+    if (bytes == chunk) append_bytes(&c->in, chunk + used, length - used);
     else consume(&c->in, used);
     flush(c);
 }

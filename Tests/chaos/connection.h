@@ -1,5 +1,5 @@
 // A connection of steady: its socket, what waits in it, and how far its client has come. The bytes are moved by
-// connection.c, framed by websocket.c, given a meaning by mqtt.c and json.c, and what the client makes of it is client.c.
+// connection.c, framed by websocket.c, given a meaning by mqtt.c and json.c; what the client makes of it is client.c.
 #pragma once
 
 #include "buffer.h"

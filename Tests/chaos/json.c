@@ -29,7 +29,8 @@ void json_subscribe(Connection *c, const char *filter) {
 void json_publish(Connection *c, const char *topic, const char *payload, int qos, unsigned id) {
     char wanted[24] = "";
     if (qos) snprintf(wanted, sizeof wanted, ",\"Id\":%u", id);
-    request(c, "{\"Action\":\"publish\",\"Topic\":\"%s\",\"Payload\":\"%s\",\"QoS\":%d%s}", topic, payload, qos, wanted);
+    request(c, "{\"Action\":\"publish\",\"Topic\":\"%s\",\"Payload\":\"%s\",\"QoS\":%d%s}", topic, payload, qos,
+            wanted);
 }
 void json_ping(Connection *c) {
     request(c, "{\"Action\":\"ping\",\"Id\":\"ping\"}");

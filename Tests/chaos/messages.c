@@ -21,7 +21,7 @@ const Pair *pair_at(int number) {
     return &pairs[number];
 }
 
-// Identifiers are 1 to 65535 in turn, so the number of a message follows from its identifier and from the last one sent.
+// Identifiers are 1 to 65535 in turn, so a message's number follows from its identifier and from the last one sent.
 static unsigned identifier(uint32_t sequence) {
     return sequence % 65535 + 1;
 }

@@ -41,7 +41,7 @@ def kill(broker):
 
 class Mosquitto:
     """As Debian configures it, but for the window of messages per client and the queue behind it, which are as wide as
-    those of Apus, and for TCP_NODELAY, without which pauses would be those of Nagle's algorithm. Its listeners are those
+    those of Apus, and for TCP_NODELAY, without which pauses would be those of Nagle's algorithm. It has the listeners
     that Apus has, without JSON."""
 
     name = "mosquitto"

@@ -8,7 +8,8 @@
 #include "websocket.h"
 
 enum {
-    CONNECT = 1, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK, PINGREQ = 12, PINGRESP, DISCONNECT
+    CONNECT = 1, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK,
+    PINGREQ = 12, PINGRESP, DISCONNECT
 };
 
 // Writes a packet's fixed header and returns where its body goes.
@@ -59,8 +60,8 @@ void mqtt_subscribe(Connection *c, const char *filter) {
 void mqtt_publish(Connection *c, const char *topic, const char *payload, int qos, unsigned id, bool again) {
     size_t length = strlen(payload);
     bool five = c->endpoint->version == 5;
-    Byte *p = packet(
-        c, PUBLISH << 4 | (again && qos ? 8 : 0) | (unsigned)qos << 1, 2 + strlen(topic) + (qos ? 2 : 0) + five + length);
+    unsigned first = PUBLISH << 4 | (again && qos ? 8 : 0) | (unsigned)qos << 1;
+    Byte *p = packet(c, first, 2 + strlen(topic) + (qos ? 2 : 0) + five + length);
     p = put_string(p, topic);
     if (qos) p = put16(p, id);
     if (five) *p++ = 0;

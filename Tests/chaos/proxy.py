@@ -9,8 +9,8 @@ OTHER_ID = 60_000  # an identifier that the broker does not use
 
 
 class Packet:
-    """An MQTT packet, or a WebSocket frame with JSON, as bytes; what a fault asks about it. The body is where its content
-    begins; 0 for what is neither."""
+    """An MQTT packet, or a WebSocket frame with JSON, as bytes; what a fault asks about it. The body is where its
+    content begins; 0 for what is neither."""
 
     def __init__(self, data, body):
         self.data, self.type, self.qos, self.id = bytes(data), 0, 0, 0
@@ -77,17 +77,14 @@ class Proxy:
         return self.server.sockets[0].getsockname()[1]
 
     async def serve(self, reader, writer):
-        broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        connection = Connection(self, writer)
-        up = asyncio.create_task(self.pump(reader, broker_writer, connection.up))
-        down = asyncio.create_task(self.pump(broker_reader, writer, connection.down))
         try:
-            await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
+            broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            connection = Connection(self, writer)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self.pump(reader, broker_writer, connection.up))
+                both.create_task(self.pump(broker_reader, writer, connection.down))
         except asyncio.CancelledError:
             pass  # the run is over
-        for task, stream in ((up, writer), (down, broker_writer)):
-            task.cancel()
-            stream.close()
 
     @staticmethod
     async def pump(reader, writer, handle):
@@ -95,7 +92,9 @@ class Proxy:
             while data := await reader.read(65536):
                 writer.write(handle(data))
         except ConnectionError:
-            pass
+            pass  # one side is gone, which the other is told
+        finally:
+            writer.close()
 
 
 class Connection:

@@ -7,8 +7,8 @@
 
 #include "messages.h"
 
-// How long after its mark an event's pauses are looked for, and how long before it a message may have been sent that the
-// event lost.
+// How long after its mark an event's pauses are looked for, and how long before it a message may have been sent that
+// the event lost.
 static const uint64_t window = 3 * (uint64_t)SECOND, before = SECOND / 10;
 
 static FILE *out;
@@ -22,10 +22,13 @@ static int compare(const void *a, const void *b) {
 
 // Median and worst of nanoseconds, as milliseconds, and of how many; null where there are none.
 static void write_times(const char *key, uint64_t *times, size_t number) {
+    if (!number) {
+        fprintf(out, ",\"%s\":null", key);
+        return;
+    }
     qsort(times, number, sizeof *times, compare);
-    if (!number) fprintf(out, ",\"%s\":null", key);
-    else fprintf(out, ",\"%s\":{\"median\":%.2f,\"worst\":%.2f,\"of\":%zu}", key,
-                 (double)times[number / 2] / MILLISECOND, (double)times[number - 1] / MILLISECOND, number);
+    fprintf(out, ",\"%s\":{\"median\":%.2f,\"worst\":%.2f,\"of\":%zu}", key,
+            (double)times[number / 2] / MILLISECOND, (double)times[number - 1] / MILLISECOND, number);
 }
 
 static uint64_t total(Counter counter) {
@@ -55,8 +58,8 @@ static void count_lost(uint64_t from, uint64_t to, uint64_t lost[3]) {
     }
 }
 
-// For each pair the worst latency of what was under way at the mark, or sent up to the end; pairs with nothing delivered
-// are left out. Returns how many there are.
+// For each pair the worst latency of what was under way at the mark, or sent up to the end; pairs with nothing
+// delivered are left out. Returns how many there are.
 static size_t find_pauses(uint64_t from, uint64_t to, uint64_t *pauses) {
     size_t found = 0;
     for (int i = 0; i < options.pairs; i++) {
@@ -121,15 +124,17 @@ void write_report(void) {
     for (size_t i = 0; i < bucket_count; i++) came += buckets[i];
     count_lost(0, UINT64_MAX, lost);
 
-    fprintf(out, "{\"connections\":%d,\"pairs\":%d,\"rate\":%g,\"seconds\":%.3f,\"sent\":%" PRIu64 ",\"delivered\":%" PRIu64
-                 ",\n \"unacknowledged\":%" PRIu64 ",\"unreleased\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",",
-            options.connections, options.pairs, options.rate, (double)(now() - events[0].at) / SECOND, sent, came,
+    fprintf(out, "{\"connections\":%d,\"pairs\":%d,\"rate\":%g,\"seconds\":%.3f,", options.connections, options.pairs,
+            options.rate, (double)(now() - events[0].at) / SECOND);
+    fprintf(out, "\"sent\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\n ", sent, came);
+    fprintf(out, "\"unacknowledged\":%" PRIu64 ",\"unreleased\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",",
             unacknowledged(), unreleased(), unanswered());
     write_counts(counts, lost);
     write_reasons();
     fputs(",\n \"events\":[", out);
     uint64_t *pauses = resized(NULL, (size_t)options.pairs * sizeof *pauses);
     for (int i = 0; i < event_count; i++) write_event(i, pauses);
+    free(pauses);
     fprintf(out, "],\n \"bucket_ms\":%d,\"buckets\":[", BUCKET_MS);
     size_t used = bucket_count;
     while (used && !buckets[used - 1]) used--;

@@ -66,5 +66,5 @@ void count_stall(uint64_t took) {
     raise_to(&current()->worst_stall, took);
 }
 void count_outage(uint64_t took) {
-    memcpy(append(&current()->outages, sizeof took), &took, sizeof took);
+    append_bytes(&current()->outages, &took, sizeof took);
 }

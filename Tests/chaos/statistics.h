@@ -11,7 +11,7 @@ typedef enum {
     DUPLICATED_1,
     DUPLICATED_2,
     OUT_OF_ORDER,    // first deliveries after one with a higher number
-    REPEATED,        // QoS 2 handshakes: a packet again that the receiver has answered; nothing is delivered twice by it
+    REPEATED,        // QoS 2 handshakes: a packet again that the receiver has answered; nothing is delivered twice
     UNEXPECTED,      // packets that answer nothing, refuse, or are of no client's concern
     UNSENT,          // QoS 0 messages that fell due while their publisher was disconnected
     VISITS,          // visitors that were let in

@@ -1,6 +1,6 @@
-// steady: thousands of clients that must not notice anything. It holds connections of every kind to a broker, lets pairs
-// of them exchange messages at a steady rate, and finds out what each event that the broker goes through has cost: what
-// was disconnected, refused, lost, doubled, out of order, and late. Tests/chaos/run compiles and calls it.
+// steady: thousands of clients that must not notice anything. It holds connections of every kind to a broker, lets
+// pairs of them exchange messages at a steady rate, and finds out what each event that the broker goes through has
+// cost: what was disconnected, refused, lost, doubled, out of order, and late. Tests/chaos/run compiles and calls it.
 //
 //     steady -m PORT… -w PORT… -j PORT… -o FILE [options]
 //

@@ -46,7 +46,7 @@ class Steady:
         """Ends the traffic and returns the report."""
         self._say("finish")
         self.lines.wait("^finished$", 60)
-        self.process.wait(10)
+        assert not self.process.wait(10), f"steady exited with {self.process.returncode}"
         return json.loads(self.report_file.read_text())
 
     def __enter__(self):

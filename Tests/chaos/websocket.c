@@ -16,7 +16,7 @@ void request_upgrade(Connection *c) {
         "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: c3RlYWR5LXN0ZWFkeS0xNg==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
         c->endpoint->version == JSON ? "" : "Sec-WebSocket-Protocol: mqtt\r\n");
-    memcpy(append(&c->out, (size_t)length), request, (size_t)length);
+    append_bytes(&c->out, request, (size_t)length);
 }
 
 Byte *websocket_frame(Connection *c, unsigned opcode, size_t length) {
@@ -32,7 +32,7 @@ Byte *websocket_frame(Connection *c, unsigned opcode, size_t length) {
 // The payload of a data frame: a piece of a stream for MQTT, of a message for JSON.
 static void take_data(Connection *c, const Byte *payload, size_t length, bool final) {
     if (c->endpoint->version == JSON && final && !c->message.length) return take_json(c, (const char *)payload, length);
-    memcpy(append(&c->message, length), payload, length);
+    append_bytes(&c->message, payload, length);
     if (c->endpoint->version != JSON) {
         size_t used = take_mqtt(c, c->message.bytes, c->message.length);
         if (c->fd >= 0) consume(&c->message, used);
