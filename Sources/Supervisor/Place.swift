@@ -96,7 +96,7 @@ final class Worker {
     /// Unique among all workers that this supervisor has started.
     let number: UInt32
     let generation: UInt32
-    unowned let place: Place
+    let place: Place
     let process: pid_t
     var channel: ControlChannel
     var phase = Phase.starting
@@ -113,8 +113,9 @@ final class Worker {
     var settings: [UInt8] = []
     /// The connections below this slot were sent to it; `Int.max`: all, and new ones at once.
     var fed = 0
-    /// It was told to serve.
-    var hasTakenOver = false
+    /// When it was told to serve.
+    var told: UInt64?
+    var hasTakenOver: Bool { told != nil }
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
 

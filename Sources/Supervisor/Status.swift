@@ -9,7 +9,7 @@ extension Supervisor {
     func statusReport(_ now: UInt64) -> StatusReport {
         StatusReport(
             version: apusVersion, pid: Int(getpid()), uptime: seconds(now - started), state: state.rawValue,
-            connections: places.reduce(0) { $0 + $1.slots.count }, workers: places.map { report($0, now) },
+            connections: places.reduce(0) { $0 + $1.slots.count }, workers: places.flatMap { [report($0, now)] + standbys(of: $0, now) },
             listeners: ports.map(report), counters: counters())
     }
 
@@ -52,6 +52,16 @@ extension Supervisor {
         counters["supervisor_connections_refused"] = totals.refused
         counters["supervisor_workers_restarted"] = totals.restarts
         return counters
+    }
+
+    /// The process that waits for a place, if there is one.
+    private func standbys(of place: Place, _ now: UInt64) -> [WorkerReport] {
+        guard let worker = place.successor, worker.phase == .prepared else { return [] }
+        return [
+            WorkerReport(
+                role: place.role.name, name: place.name, pid: Int(worker.process), generation: Int(worker.generation),
+                state: "standby", uptime: seconds(now - worker.started), restarts: 0, connections: 0)
+        ]
     }
 
     private func report(_ place: Place, _ now: UInt64) -> WorkerReport {

@@ -122,7 +122,7 @@ extension Supervisor {
     }
 
     private func takeOver(_ worker: Worker, _ now: UInt64) {
-        worker.hasTakenOver = true
+        worker.told = now
         send(TakeOver(afterDeath: worker.place.past == .died), to: worker, now)
         awaitReady(worker, now)
     }

@@ -221,9 +221,15 @@ class Broker:
         return next(row["port"] for row in self.status()["listeners"] if row["name"] == listener)
 
     def workers(self, name=None):
-        """Rows of the workers of one listener (web/1, web/2), of one role, or of all."""
-        rows = self.status()["workers"]
+        """Rows of the workers of one listener (web/1, web/2), of one role, or of all; not those that wait."""
+        rows = [row for row in self.status()["workers"] if row["state"] != "standby"]
         return [row for row in rows if name in (None, row["name"].partition("/")[0], row["role"])]
+
+    def standby(self, name):
+        """The row of the process that waits to go on for a listener's, once there is one."""
+        return wait_until(
+            lambda: next((row for row in self.status()["workers"]
+                          if row["state"] == "standby" and row["name"] == name), None), f"a standby of {name}")
 
     def worker(self, name):
         rows = self.workers(name)

@@ -102,13 +102,18 @@ def test_connections_made_while_a_listener_is_away_are_served(start_broker):
     assert broker.wait_respawned("mqtt", killed)["restarts"] == 1
 
 
-def test_wills_of_a_killed_listeners_clients_are_sent(start_broker, opened):
+def test_wills_of_a_killed_listeners_clients_wait_for_their_end(start_broker, opened):
     broker = start_broker(listeners=TWO)
     topic = unique("will")
     watching = opened(w.connected(broker.port("second")))
     watching.subscribe(topic)
-    opened(w.connected(broker.port("mqtt"), will=(topic, "gone", 0, False)))
-    os.kill(broker.worker("mqtt")["pid"], signal.SIGKILL)
+    client = opened(w.connected(broker.port("mqtt"), will=(topic, "gone", 0, False)))
+    killed = broker.worker("mqtt")["pid"]
+    os.kill(killed, signal.SIGKILL)
+    broker.wait_respawned("mqtt", killed)
+    client.send(w.publish(topic, "lives"))
+    assert watching.expect(w.PUBLISH, 20).publish()[2] == b"lives"
+    client.close()
     assert watching.expect(w.PUBLISH, 20).publish()[2] == b"gone"
 
 

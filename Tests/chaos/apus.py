@@ -31,7 +31,7 @@ def kill(*names):
 
 
 def kill_standby(broker):
-    pids = [row["pid"] for row in broker.workers() if row["state"] == "standby"]
+    pids = [row["pid"] for row in broker.status()["workers"] if row["state"] == "standby"]
     assert pids, "no worker is in the state standby"
     os.kill(pids[0], signal.SIGKILL)
     return pids[:1]

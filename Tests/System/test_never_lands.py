@@ -1,0 +1,248 @@
+"""Listeners that are replaced, killed and upgraded under their clients: nobody is disconnected, nothing is lost, doubled
+or out of order, wherever the death comes."""
+
+import mmap
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+
+import wire as w
+from broker import BIN, MQTT, WEB, is_alive, wait_until
+from client import JSON, Paho, mosquitto_sub, unique
+
+ALONE = [{**MQTT, "standby": False}, {**WEB, "standby": False}]
+
+
+def kill(broker, name="mqtt"):
+    """Kills a listener, and returns when its successor serves."""
+    killed = broker.worker(name)["pid"]
+    os.kill(killed, signal.SIGKILL)
+    broker.wait_respawned(name, killed)
+
+
+def restart(broker, name="mqtt"):
+    broker.ctl("restart", f"listener/{name}")
+
+
+WAYS = pytest.mark.parametrize("replace", [kill, restart])
+
+
+@pytest.mark.parametrize("listeners", [[MQTT, WEB], ALONE], ids=["standby", "alone"])
+@WAYS
+def test_clients_of_every_kind_live_on(start_broker, opened, replace, listeners):
+    broker = start_broker(listeners=listeners)
+    topic = unique("lives")
+    mqtt = [opened(Paho(broker.port(), version=version)) for version in ("3.1", "3.1.1", "5.0")]
+    mqtt.append(opened(Paho(broker.port("web"), transport="websockets")))
+    page = opened(JSON(broker.port("web")))
+    for qos, client in enumerate(mqtt):
+        client.subscribe(f"{topic}/#", min(qos, 2))
+    page.subscribe(f"{topic}/#", QoS=1)
+    for round_ in range(3):
+        replace(broker, "mqtt")
+        replace(broker, "web")
+        for number, client in enumerate(mqtt):
+            payload = f"{round_} {number}"
+            client.publish(f"{topic}/a", payload, qos=min(number, 2))
+            for other in mqtt:
+                other.expect(f"{topic}/a", payload)
+            page.expect(f"{topic}/a", payload)
+    assert page.request("publish", Topic=unique(), Payload="x")["Action"] == "ack"
+    assert broker.status()["connections"] == 5
+
+
+@WAYS
+def test_in_the_middle_of_a_packet(start_broker, opened, replace):
+    broker = start_broker()
+    client = opened(w.connected(broker.port()))
+    client.subscribe("middle")
+    packet = w.publish("middle", b"p" * 300_000, 1)
+    for cut in (1, 2, 9, 250, 70_000, 299_000):
+        client.send(packet[:cut])
+        wait_received(client)
+        replace(broker)
+        client.send(packet[cut:])
+        answers = {client.read().type, client.read().type}
+        assert answers == {w.PUBACK, w.PUBLISH}
+
+
+def wait_received(client):
+    """Until nothing that the client has sent lies in the kernel unread."""
+    port = client.socket.getsockname()[1]
+
+    def is_read():
+        rows = subprocess.run(["ss", "-tnH", f"dport = :{port}"], capture_output=True, text=True).stdout.split()
+        return len(rows) > 1 and rows[1] == "0"
+
+    wait_until(is_read, "the listener to read what was sent")
+
+
+@WAYS
+def test_in_the_middle_of_a_handshake_and_of_a_frame(start_broker, opened, replace):
+    broker = start_broker()
+    page = opened(socket.create_connection(("127.0.0.1", broker.port("web")), 10))
+    request = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    page.sendall(request[:60])
+    replace(broker, "web")
+    page.sendall(request[60:])
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += page.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 101")
+    text = b'{"Action":"subscribe","Topic":"f","Payload":"","Id":7}'
+    mask = b"\x11\x22\x33\x44"
+    frame = bytes([0x81, 0x80 | len(text)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(text))
+    for cut in (1, 4, 20):
+        page.sendall(frame[:cut])
+        replace(broker, "web")
+        page.sendall(frame[cut:])
+        reply = page.recv(4096)
+        assert b'"ack"' in reply and b"7" in reply, reply
+
+
+def test_new_connections_are_held_while_nobody_serves(start_broker, opened):
+    broker = start_broker(listeners=ALONE)
+    killed = broker.worker("mqtt")["pid"]
+    os.kill(killed, signal.SIGSTOP)
+    waiting = [opened(w.Wire(broker.port())) for _ in range(20)]
+    for client in waiting:
+        client.send(w.connect(unique()))
+    os.kill(killed, signal.SIGKILL)
+    for client in waiting:
+        client.expect(w.CONNACK)
+
+
+# Each place at which a listener's process enters the kernel while it handles messages.
+CALLS = ["recvfrom", "sendto", "epoll_wait", "recvmsg", "sendmsg"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+def test_a_death_at_a_system_call(start_broker, opened, call, count):
+    """Kills the listener as it enters the count-th call of a kind, while messages of every QoS are on their way."""
+    broker = start_broker(supervisor={"heartbeat_interval": "100ms"})
+    sender, receiver = opened(Paho(broker.port())), opened(Paho(broker.port(), version="5.0"))
+    topic = unique("call")
+    receiver.subscribe(topic, 2)
+    victim = broker.worker("mqtt")["pid"]
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+         f"inject={call}:signal=KILL:when={count}", "-p", str(victim)], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: "TracerPid:\t0" not in open(f"/proc/{victim}/status").read(), "strace to be attached")
+    except FileNotFoundError:
+        pass  # It has died already.
+    total = 60
+    for number in range(total):
+        sender.client.publish(topic, str(number), qos=number % 3)
+    wait_until(lambda: not is_alive(victim), "the listener to die")
+    tracer.wait()
+    tracer.stderr.close()
+    got = [int(receiver.message().payload) for _ in range(total)]
+    # Each QoS keeps its order; paho hands a QoS 2 message on only when it was released.
+    for qos in range(3):
+        assert [number for number in got if number % 3 == qos] == list(range(qos, total, 3))
+    receiver.expect_nothing_before(topic)
+    for _ in range(total):
+        assert sender.client.is_connected()
+    assert broker.status()["connections"] == 2
+
+
+def test_killed_again_and_again_under_load(start_broker, opened):
+    broker = start_broker()
+    topic, total = unique("load"), 3000
+    subscribers = [mosquitto_sub(broker.port(), topic, "-q", str(qos), "-C", str(total)) for qos in range(3)]
+    for subscriber in subscribers:
+        opened(subscriber)
+    wait_until(lambda: len(broker.clients()) == 3, "three subscribers")
+    wait_until(lambda: all(client["subscriptions"] for client in broker.clients()), "their subscriptions")
+    sender = opened(Paho(broker.port("web"), transport="websockets"))
+    done = threading.Event()
+
+    def publish():
+        for number in range(total):
+            sender.publish(topic, str(number), 1)
+        done.set()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    kills = 0
+    while not done.is_set():
+        kill(broker, ["mqtt", "web"][kills % 2])
+        kills += 1
+        if kills % 4 == 0:
+            restart(broker)
+    thread.join()
+    assert kills > 5
+    for subscriber in subscribers:
+        wait_until(lambda: subscriber.process.poll() is not None, "the subscriber to have everything", 20)
+        got = [line.split()[-1] for line in subscriber.lines.all("^message ")]
+        assert got == [str(number) for number in range(total)]
+
+
+def test_a_successor_that_fails_leaves_the_former_one(start_broker, opened, tmp_path):
+    for program in ("apusd", "apus-listener", "apus-router"):
+        shutil.copy(BIN / program, tmp_path)
+    broker = start_broker(top={"libexec_dir": str(tmp_path)})
+    client = opened(w.connected(broker.port()))
+    before = broker.worker("mqtt")
+    broker.standby("mqtt")
+    replacement = tmp_path / "new"
+    replacement.write_text("#!/bin/sh\nexit 3\n")
+    replacement.chmod(0o755)
+    os.replace(replacement, tmp_path / "apus-listener")
+    result = broker.ctl("restart", "listener/mqtt", check=False)
+    assert result.returncode != 0 and "exit status 3" in result.stderr, result
+    client.ping()
+    assert broker.worker("mqtt")["pid"] == before["pid"]
+    # Even if it dies now: its successors fail, its clients wait, and a good one goes on with them.
+    os.kill(before["pid"], signal.SIGKILL)
+    broker.log.wait("listener/mqtt is started again in", count=3)
+    shutil.copy(BIN / "apus-listener", replacement)
+    os.replace(replacement, tmp_path / "apus-listener")
+    client.ping(timeout=20)
+
+
+def test_a_damaged_slot_costs_one_connection(start_broker, opened):
+    broker = start_broker()
+    clients = [opened(w.connected(broker.port(), f"client-{number}")) for number in range(3)]
+    for client in clients:
+        client.subscribe("t")
+    pid = broker.worker("mqtt")["pid"]
+    with open(arena(broker.pid, "mqtt"), "r+b") as file, mmap.mmap(file.fileno(), 1 << 20) as memory:
+        # The header names where slots begin; the slot whose client id is found is the one to be damaged.
+        slots = struct.unpack_from("<Q", memory, 32)[0]
+        place = memory.find(b"client-1", slots)
+        slot = slots + (place - slots) // 192 * 192
+        struct.pack_into("<I", memory, slot + 32, 0x00FFFFFF)
+    os.kill(pid, signal.SIGKILL)
+    clients[1].wait_closed()
+    broker.log.wait("client-1|its slot was damaged")
+    clients[0].send(w.publish("t", "x"))
+    assert clients[2].expect(w.PUBLISH).publish()[2] == b"x"
+    wait_until(lambda: broker.status()["connections"] == 2, "the connection to be given back")
+
+
+def arena(pid, name):
+    """The file of a listener's memory among a process's descriptors."""
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        path = f"/proc/{pid}/fd/{descriptor}"
+        if f"apus-arena-{name} " in os.readlink(path) + " ":
+            return path
+    raise AssertionError("no arena")
+
+
+def test_restart_says_what_it_can_not(start_broker):
+    broker = start_broker()
+    result = broker.ctl("restart", "listener/nobody", check=False)
+    assert result.returncode != 0
+    assert "there is no worker listener/nobody, only router, listener/mqtt, listener/web" in result.stderr
+    assert "was replaced" in broker.ctl("restart", "listener").stdout
+    assert [row["restarts"] for row in broker.workers("listener")] == [1, 1]
