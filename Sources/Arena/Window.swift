@@ -41,7 +41,8 @@ extension Arena {
         guard hasRecord(slot) else { return }
         let bytes = bytes(of: .window, slot: slot)
         // Acknowledgements come in the order of the deliveries [MQTT-4.6.0-2], or nearly.
-        guard let place = stride(from: 0, to: bytes.byteCount, by: 2).first(where: { bytes.load16(at: $0) == identifier })
+        guard
+            let place = stride(from: 0, to: bytes.byteCount, by: 2).first(where: { bytes.load16(at: $0) == identifier })
         else { return }
         touchRecord(slot)
         if place == 0 { return removeFirst(2, from: .window, slot: slot) }

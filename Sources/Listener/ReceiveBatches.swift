@@ -39,7 +39,9 @@ extension Listener {
             acknowledgements.count = 0
             try applyFrames(bytes, from: BatchFrame.byteCount, to: total)
             guard router >= 0 else { return }
-            guard arena.framesAcknowledged(answered: answers, released: answers) else { throw FrameError("an answer to what was never asked") }
+            guard arena.framesAcknowledged(answered: answers, released: answers) else {
+                throw FrameError("an answer to what was never asked")
+            }
             arena.endBatch(total)
             unreportedBatches += total
             if unreportedBatches >= Self.reportEvery {

@@ -91,7 +91,8 @@ extension Supervisor {
         Journal.log(
             .workerReady,
             [
-                .worker: worker.place.label, .duration: "\(now - (worker.told ?? worker.started))", .pid: "\(worker.process)",
+                .worker: worker.place.label, .duration: "\(now - (worker.told ?? worker.started))",
+                .pid: "\(worker.process)",
                 .generation: "\(worker.generation)",
             ])
         if worker.place.role == .listener { serves(worker, now) } else { answerAskers(worker.place, nil, now) }

@@ -161,7 +161,8 @@ import Testing
             sent += count
             if random.below(3) == 0 {
                 acknowledged += random.below(sent - acknowledged + 1)
-                let isPossible = arena.framesAcknowledged(answered: UInt64(acknowledged), released: UInt64(acknowledged))
+                let isPossible = arena.framesAcknowledged(
+                    answered: UInt64(acknowledged), released: UInt64(acknowledged))
                 #expect(isPossible, "seed \(seed)")
             }
             #expect(arena.queueEnd == UInt64(stream.count))
