@@ -37,6 +37,12 @@ private func interpret(_ code: Int32) -> Transfer {
     }
 }
 
+/// Bytes that wait to be read (SIOCINQ).
+package func waitingBytes(_ descriptor: Int32) -> Int {
+    var count: Int32 = 0
+    return unsafe ioctl(descriptor, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+}
+
 /// Bytes that were given to a TCP socket and that its peer has not acknowledged (SIOCOUTQ).
 package func unacknowledgedBytes(_ descriptor: Int32) -> Int {
     var count: Int32 = 0

@@ -52,6 +52,11 @@ extension Router {
         links[link].closeBatch()
         let count = links[link].outputEnd - links[link].outputStart
         var isComplete = true
+        if links[link].isHeld {
+            // As if the socket took nothing.
+            links[link].isTouched = false
+            return
+        }
         if count > 0 {
             switch send(links[link].descriptor, links[link].output.span(links[link].outputStart, count)) {
             case .bytes(let sent):

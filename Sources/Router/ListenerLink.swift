@@ -12,11 +12,15 @@ struct ListenerLink {
     var saidHello = false
     var isWatchedForRoom = false
     var isTouched = false
+    /// Nothing is written to it until its new process knows how far the streams have gone.
+    var isHeld = false
 
     /// What has arrived: bytes `inputStart..<inputEnd` of `input` are not handled.
     let input: Region
     var inputStart = 0
     var inputEnd = 0
+    /// Bytes that have arrived since the channel began.
+    var received: UInt64 = 0
     /// Bytes of its stream that are handled, since the channel began: what batches answer.
     var handled: UInt64 = 0
     /// What the last batch answered.
@@ -61,6 +65,9 @@ struct ListenerLink {
     }
 
     var isOpen: Bool { descriptor >= 0 }
+
+    /// Bytes that the socket has taken since the channel began.
+    var put: UInt64 { produced &- UInt64(truncatingIfNeeded: outputEnd &- outputStart) }
 
     /// Whether messages may be sent; else they go to their sessions' queues.
     @inline(__always)

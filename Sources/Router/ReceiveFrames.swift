@@ -13,6 +13,7 @@ extension Router {
         switch receive(links[link].descriptor, into: &room) {
         case .bytes(let count):
             links[link].inputEnd = end + count
+            links[link].received &+= UInt64(count)
             links[link].isTouched = true
             do throws(FrameError) {
                 try handleFrames(link)

@@ -194,7 +194,7 @@ import Testing
         bench.say(1, [8, 0, 0, 0, 0xFF, 0, 1, 0])
         let open = bench.router.links.map(\.isOpen)
         #expect(open == [true, false])
-        let fault = try bench.report()
+        let fault = try bench.report(Fault.self)
         #expect(fault == Fault(worker: 101, what: "unknown frame type"))
         let wills = try deliveries(bench.hear(0)).map(\.topic)
         #expect(wills == ["w"])
@@ -205,7 +205,7 @@ import Testing
     @Test func creditBeyondWhatWasSentIsAFault() throws {
         var bench = try RouterBench()
         bench.say(0, ConsumedFrame(offset: 1 << 40).encoded())
-        let fault = try bench.report()
+        let fault = try bench.report(Fault.self)
         #expect(fault == Fault(worker: 100, what: "a listener that consumed what was never sent"))
     }
 }

@@ -118,9 +118,27 @@ struct RouterBench: ~Copyable {
     }
 
     /// What the supervisor hears next.
-    mutating func report() throws -> Fault {
+    mutating func report<Report: Frame>(_: Report.Type) throws -> Report {
         guard case .packet(let packet) = try supervisor.receive() else { throw SystemError("hear a report") }
-        return try Fault(decoding: packet.bytes)
+        return try Report(decoding: packet.bytes)
+    }
+
+    /// What the supervisor says.
+    mutating func command(_ frame: some Frame) throws {
+        try supervisor.send(frame.encoded())
+        router.handleControl()
+    }
+
+    /// Bytes that are on their way from the router to a listener, and what the listener has said that the router has not
+    /// read.
+    func underWay(_ link: Int) -> Int { waitingBytes(listeners.ends[link]) }
+
+    /// Says something that the router does not read yet.
+    func whisper(_ link: Int, _ frame: [UInt8]) {
+        guard case .bytes(frame.count) = send(listeners.ends[link], frame.span.raw) else {
+            Issue.record("the router's socket takes nothing")
+            return
+        }
     }
 
     // MARK: what clients do; every connection has generation 1
