@@ -49,7 +49,7 @@ extension Router {
     private func connack(_ frame: ConnectFrame, _ reason: ReasonCode, isPresent: Bool, expiry: UInt32) -> [UInt8] {
         ConnackFrame(
             slot: frame.slot, generation: frame.generation, reasonCode: reason.rawValue, sessionPresent: isPresent,
-            sessionExpiry: expiry, clientIdentifier: frame.clientIdentifier
+            sessionExpiry: expiry, durable: expiry > 0, clientIdentifier: frame.clientIdentifier
         ).encoded()
     }
 

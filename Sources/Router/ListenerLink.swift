@@ -137,7 +137,8 @@ struct ListenerLink {
             prepare(0)
         }
         var head = output.mutableSpan(batch, BatchFrame.byteCount)
-        BatchFrame.write(to: &head, length: outputEnd &- batch &- BatchFrame.byteCount, answers: handled)
+        BatchFrame.write(
+            to: &head, length: outputEnd &- batch &- BatchFrame.byteCount, answers: handled, released: handled)
         answered = handled
         batch = -1
     }
