@@ -19,7 +19,7 @@ extension Router {
             // it up by themselves.
             if drain(number, link) { wait(number) }
             if links[link].batch >= 0, links[link].outputEnd - links[link].batch > ListenerLink.batchLength {
-                links[link].closeBatch()
+                closeBatch(link)
             }
         }
     }

@@ -54,11 +54,13 @@ extension Router {
 
     /// Writes what has waited long enough.
     mutating func writeLingering(all: Bool = false) {
-        while let next = lingering.first, all || next.since &+ Self.lingering <= milliseconds {
-            lingering.removeFirst()
+        while let next = lingering.first {
             guard queues.isCurrent(next.entry, next.session, next.sequence), queues[next.entry].isUnwritten else {
+                lingering.removeFirst()
                 continue
             }
+            guard all || next.since &+ Self.lingering <= milliseconds else { return }
+            lingering.removeFirst()
             write(next.entry, mayShare: true)
         }
     }
@@ -185,14 +187,21 @@ extension QueueEntry.Flags {
 struct LingeringRing: ~Copyable {
     private var items: [Lingering] = []
     private var head = 0
+    /// How many have waited, and how many do not any more.
+    private(set) var appended: UInt64 = 0
+    private(set) var removed: UInt64 = 0
 
     var isEmpty: Bool { head == items.count }
     var first: Lingering? { head < items.count ? items[head] : nil }
 
     @inline(__always)
-    mutating func append(_ item: Lingering) { items.append(item) }
+    mutating func append(_ item: Lingering) {
+        items.append(item)
+        appended &+= 1
+    }
 
     mutating func removeFirst() {
+        removed &+= 1
         head &+= 1
         if head == items.count {
             items.removeAll(keepingCapacity: true)

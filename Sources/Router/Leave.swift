@@ -33,6 +33,9 @@ extension Router {
     /// A session has no connection any more: it ends, or waits for its client to come back.
     mutating func leave(_ number: Int, publishWill: Bool) {
         forgetDebts(number)
+        if sessions[number].flags.contains(.resuming) { endResumption(number) }
+        if !haunted.isEmpty { haunted[UInt32(number)] = nil }
+        sessions[number].flags.remove(.resumed)
         links[Int(sessions[number].link)].slots[Int(sessions[number].slot)] = 0
         sessions[number].link = -1
         sessions[number].flags.insert(.away)

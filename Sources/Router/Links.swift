@@ -13,6 +13,8 @@ extension Router {
         link.descriptor = descriptor
         link.worker = offer.peerWorker
         link.name = offer.peerName
+        serials += 1
+        link.serial = serials
         let index = links.firstIndex { !$0.isOpen } ?? links.count
         if index == links.count { links.append(link) } else { links[index] = link }
         try poller.add(descriptor, isHeld ? [] : .readable, tag: UInt64(index))
@@ -46,10 +48,10 @@ extension Router {
         }
         // What waits in queues goes into batches of its own: acknowledgements would make them longer than any may be.
         if !links[link].waiting.isEmpty {
-            links[link].closeBatch()
+            closeBatch(link)
             drainWaiting(link)
         }
-        links[link].closeBatch()
+        closeBatch(link)
         let count = links[link].outputEnd - links[link].outputStart
         var isComplete = true
         if links[link].isHeld {
@@ -78,9 +80,16 @@ extension Router {
         links[link].isTouched = isComplete && !links[link].waiting.isEmpty && links[link].hasRoom
     }
 
+    /// Closes the open batch of a link: everything that was handled so far has had its effect in it.
+    mutating func closeBatch(_ link: Int) {
+        guard links[link].hasBatch else { return }
+        if links.count > 1 { tellMarks(link) }
+        links[link].closeBatch()
+    }
+
     mutating func watch(_ link: Int, forRoom: Bool) {
         links[link].isWatchedForRoom = forRoom
-        var interest: Poller.Interest = isHeld ? [] : .readable
+        var interest: Poller.Interest = isHeld || links[link].isPaused ? [] : .readable
         if forRoom { interest.insert(.writable) }
         do {
             try poller.modify(links[link].descriptor, interest, tag: UInt64(link))

@@ -13,6 +13,8 @@ struct PacketWindow: Equatable {
         case completion = 3
         /// A received QoS 2 PUBLISH for its PUBREL.
         case release = 4
+        /// A message of a former router's, for what of the first three is not known.
+        case unknown = 5
     }
 
     /// An identifier in use.
@@ -45,6 +47,9 @@ struct PacketWindow: Equatable {
 
     /// The identifier that was assigned last.
     var lastAssigned: UInt16 { last }
+
+    /// Goes on behind an identifier that a former router has assigned; 0: it has assigned none.
+    mutating func resume(after identifier: UInt16) { last = identifier }
     /// Identifiers in use.
     var count: Int { Int(used) }
 

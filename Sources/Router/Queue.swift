@@ -31,6 +31,7 @@ extension Router {
                 pending: isDurable ? addDebt() : noEntry),
             identifiers: identifiers, to: &sessions[number].queue)
         enlist(entry)
+        if sessions[number].flags.contains(.resuming), !isApplied(number) { queues[entry].flags.insert(.undelivered) }
         if isDurable { linger(entry) }
         count(.messagesQueued)
         wait(number)

@@ -51,6 +51,8 @@ struct QueueEntry {
         static var identified: Flags { Flags(rawValue: 32) }
         /// Not sent on this connection: the queue counts it.
         static var queued: Flags { Flags(rawValue: 64) }
+        /// No router has sent it, while that is being found out of others.
+        static var undelivered: Flags { Flags(rawValue: 128) }
     }
 }
 

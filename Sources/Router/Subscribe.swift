@@ -53,7 +53,8 @@ extension Router {
                 log.putSubscription(
                     UInt32(number), item.filter.span.raw, options: item.options & 0b1111, identifier: identifier)
             }
-            return existed
+            // The former router may have stored it for this very frame.
+            return existed && !replay.isStored
         } catch {
             Journal.log(
                 .limitReached,
@@ -70,7 +71,7 @@ extension Router {
         var codes: [UInt8] = []
         for filter in frame.filters {
             stopReplay(number, filter)
-            guard tree.unsubscribe(filter.span, session: UInt32(number)) else {
+            guard tree.unsubscribe(filter.span, session: UInt32(number)) || replay.isStored else {
                 codes.append(ReasonCode.noSubscriptionExisted.rawValue)
                 continue
             }

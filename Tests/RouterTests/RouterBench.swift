@@ -17,7 +17,8 @@ struct RouterBench: ~Copyable {
     let folder: Folder
 
     /// - Parameter folder: what an earlier router left, whose store is closed.
-    init(_ settings: RouterSettings = RouterSettings(), folder: Folder = Folder()) throws {
+    /// - Parameter greets: the listeners have new arenas, and say so; else the test says what they do.
+    init(_ settings: RouterSettings = RouterSettings(), folder: Folder = Folder(), greets: Bool = true) throws {
         self.folder = folder
         let ends = try ControlChannel.pair()
         var settings = settings
@@ -34,7 +35,21 @@ struct RouterBench: ~Copyable {
         self.router = router
         self.listeners = listeners
         supervisor = ControlChannel(descriptor: ends.supervisor)
-        for link in 0..<2 { say(link, Hello(worker: UInt32(100 + link), generation: 1).encoded()) }
+        if greets { greet() }
+    }
+
+    /// Two listeners with new arenas: nothing went before.
+    private mutating func greet() {
+        for link in 0..<2 {
+            say(link, Hello(worker: UInt32(100 + link), generation: 1).encoded())
+            say(link, ResumeEnd(until: 0).encoded())
+        }
+        settle()
+        do {
+            _ = try report(Ready.self)
+        } catch {
+            Issue.record("a router that is not ready: \(error)")
+        }
     }
 
     /// Lets the router handle a frame of a listener's.
@@ -52,9 +67,12 @@ struct RouterBench: ~Copyable {
         }
     }
 
-    /// Every frame that the router has for a listener but greetings and acknowledgements, until it has no more.
+    /// Frames that are not for clients, and acknowledgements.
+    private static let unheard: [UInt8] = [FrameType.acknowledge, .hello, .marks, .deferred, .completed].map(\.rawValue)
+
+    /// Every frame that the router has for a listener but those, until it has no more.
     mutating func hear(_ link: Int) -> [[UInt8]] {
-        listen(link).filter { $0[4] != FrameType.acknowledge.rawValue && $0[4] != FrameType.hello.rawValue }
+        listen(link).filter { !Self.unheard.contains($0[4]) }
     }
 
     /// The acknowledgements for a listener's clients.
@@ -68,8 +86,12 @@ struct RouterBench: ~Copyable {
     /// Ends turns until everything that was changed is on disk. What lingers does so until `pass(_:)`.
     mutating func settle() {
         repeat {
+            if router.isRecovering { router.continueRecovery() }
             for link in router.links.indices where router.links[link].isTouched { router.flush(link) }
+            // What nobody waits for is written, too.
+            router.submittedAt = 0
             router.commitTurn()
+            router.releaseFrames()
             var wait = pollfd(fd: router.store.descriptor, events: Int16(POLLIN), revents: 0)
             let isBusy = router.commits.submitted > router.commits.committed || isReading
             // One descriptor, of the router's own.
@@ -77,6 +99,7 @@ struct RouterBench: ~Copyable {
             router.handleStore()
         } while router.commits.submitted > router.commits.committed || isReading
             || router.links.contains { $0.isTouched && !$0.waiting.isEmpty && $0.hasRoom }
+            || (router.isRecovering && !router.links.contains { $0.isOpen && $0.phase == .greeting })
     }
 
     private var isReading: Bool { router.durables.contains { $0.isReading } || router.isLoadingRetained }
@@ -93,7 +116,7 @@ struct RouterBench: ~Copyable {
         let all = listen(link)
         let acknowledgements = entries(all).map { SlotEntry(word: $0) }
         return (
-            all.filter { $0[4] != FrameType.acknowledge.rawValue && $0[4] != FrameType.hello.rawValue },
+            all.filter { !Self.unheard.contains($0[4]) },
             acknowledgements.map { Entry($0.kind, $0.slot, $0.packetIdentifier) }
         )
     }
@@ -172,7 +195,7 @@ struct RouterBench: ~Copyable {
 
     /// The router ends: in order, or as far as its store is concerned at the end of a turn.
     mutating func end(inOrder: Bool) {
-        if inOrder { router.closeStore() } else { router.store.close() }
+        if inOrder { router.retire() } else { router.store.close() }
     }
 
     mutating func subscribe(_ link: Int, _ slot: UInt32, _ filter: String, qos: UInt8) {
