@@ -95,7 +95,8 @@ extension Router {
     mutating func commitTurn() {
         writeLingering()
         if !log.isEmpty || isHeld { holdBack() }
-        guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt else { return }
+        // What is handled anew has its whole effect on the store only at the end.
+        guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt, !isReplaying else { return }
         if !isStopped, unreleased <= Self.unreleasedLimit / 4 {
             // Where nobody waits for it, it may become more; what is acknowledged meanwhile is not written.
             let interval = !waitsForDisk ? Self.commitInterval : commits.isUrgent ? 0 : Self.removalInterval

@@ -1,6 +1,6 @@
 // Which of its messages the client of a durable session has, once everything was handled anew. Packet identifiers rise
-// with each delivery, so those that were delivered and that the store does not know belong to the first of the messages
-// without one, in order.
+// with each delivery, and their lowest bits say from which listener a message came, whose order is known: so those that
+// were delivered and that the store does not know belong to the first of that listener's messages without one.
 
 import EventLoop
 import Messages
@@ -28,17 +28,21 @@ extension Router {
         let unknown = resumption.window.filter { sessions[number].outgoing[$0] == nil } + resumption.acknowledged
         // How long ago each was assigned, by how many more have been since.
         func age(_ identifier: UInt16) -> Int { (Int(resumption.last) - Int(identifier) + 65_535) % 65_535 }
-        var entry = sessions[number].queue.first
+        var next = [UInt32](repeating: sessions[number].queue.first, count: 16)
         for identifier in unknown.sorted(by: { age($0) > age($1) }) {
-            while entry != noEntry, !mayHaveBeenDelivered(entry) { entry = queues[entry].next }
+            let origin = Int(identifier & 15)
+            var entry = next[origin]
+            while entry != noEntry, !mayHaveBeenDelivered(entry, origin) { entry = queues[entry].next }
+            next[origin] = entry
             let isDone = acknowledged.contains(identifier)
             guard entry != noEntry else {
                 // Nothing is known of it but that it is in use.
                 if !isDone { sessions[number].outgoing.insert(.init(identifier, .unknown)) }
                 continue
             }
-            let next = queues[entry].next
+            next[origin] = queues[entry].next
             if isDone {
+                for other in next.indices where next[other] == entry { next[other] = queues[entry].next }
                 finish(entry)
             } else {
                 queues[entry].packetIdentifier = identifier
@@ -47,13 +51,13 @@ extension Router {
                 sessions[number].outgoing.insert(
                     .init(identifier, queues[entry].qos == 2 ? .receipt : .acknowledgement, entry: entry))
             }
-            entry = next
         }
     }
 
     /// Whether an entry without an identifier may have been given one that the store does not know.
-    private func mayHaveBeenDelivered(_ entry: UInt32) -> Bool {
-        queues[entry].packetIdentifier == 0 && !queues[entry].flags.contains(.undelivered)
+    private func mayHaveBeenDelivered(_ entry: UInt32, _ origin: Int) -> Bool {
+        queues[entry].packetIdentifier == 0 && Int(queues[entry].origin) == origin
+            && !queues[entry].flags.contains(.undelivered)
             // At QoS 2 identifiers are on disk before they are used.
             && (queues[entry].qos == 1 || (queues[entry].qos == 2 && !waitsForDisk))
     }

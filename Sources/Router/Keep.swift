@@ -25,6 +25,13 @@ extension Router {
         return routed
     }
 
+    /// Where the message comes from that is being routed, for `PacketWindow.assign`: 1 to 15 are listeners, 0 is the broker
+    /// itself.
+    var origin: UInt8 {
+        guard publication.publisher >= 0, sessions[publication.publisher].link >= 0 else { return 0 }
+        return UInt8(1 + links[Int(sessions[publication.publisher].link)].worker % 15)
+    }
+
     /// The sequence of the next message of a durable session.
     @inline(__always)
     mutating func nextSequence(_ number: Int) -> UInt64 {
@@ -88,8 +95,8 @@ extension Router {
         var flags = entry.flags.union(.written)
         if entry.packetIdentifier != 0 { flags.insert(.identified) }
         let head = EntryHead(
-            qos: entry.qos, flags: entry.flags.rawValue & QueueEntry.Flags.lasting.rawValue,
-            packetIdentifier: entry.packetIdentifier, stage: entry.flags.contains(.received) ? 1 : 0)
+            qos: entry.qos, flags: entry.lastingFlags, packetIdentifier: entry.packetIdentifier,
+            stage: entry.flags.contains(.received) ? 1 : 0)
         let identifiers = queues.identifiers(of: number)
         if entry.message == noEntry {
             log.putEntry(
@@ -178,9 +185,13 @@ struct Lingering {
     var since: UInt64
 }
 
-extension QueueEntry.Flags {
-    /// What the store keeps of them.
-    static var lasting: QueueEntry.Flags { [.retain, .sent] }
+extension QueueEntry {
+    /// What the store keeps beside the rest: two flags, and the origin.
+    var lastingFlags: UInt8 { Self.lastingFlags(flags, origin) }
+
+    static func lastingFlags(_ flags: Flags, _ origin: UInt8) -> UInt8 {
+        flags.intersection([.retain, .sent]).rawValue | origin << 4
+    }
 }
 
 /// What waits in a ring, first come first served.

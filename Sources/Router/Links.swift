@@ -5,7 +5,7 @@ import Glibc
 import Messages
 
 extension Router {
-    /// Takes a channel to a listener and greets it.
+    /// Takes a channel to a listener.
     mutating func attach(_ descriptor: Int32, _ offer: ChannelOffer) throws(SystemError) {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
         if let known = links.firstIndex(where: { $0.isOpen && $0.worker == offer.peerWorker }) { detach(known) }
@@ -18,8 +18,6 @@ extension Router {
         let index = links.firstIndex { !$0.isOpen } ?? links.count
         if index == links.count { links.append(link) } else { links[index] = link }
         try poller.add(descriptor, isHeld ? [] : .readable, tag: UInt64(index))
-        links[index].append(Hello(worker: welcome.worker, generation: welcome.generation).encoded())
-        links[index].isTouched = true
     }
 
     /// The listener is gone, and its connections with it: their wills are published.

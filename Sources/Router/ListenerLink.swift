@@ -90,6 +90,9 @@ struct ListenerLink {
     /// Whether its input waits for others.
     var isPaused: Bool { phase == .resumed || phase == .replayed }
 
+    /// Whether it has said where its stream stands.
+    var hasResumed: Bool { phase != .greeting && phase != .resuming }
+
     /// Bytes that may be on their way to a listener.
     static var window: UInt64 {
         @inline(__always) get { deliveryWindow }
@@ -176,7 +179,8 @@ struct ListenerLink {
 
     /// Whether there is something to say.
     var hasBatch: Bool {
-        batch >= 0 || !acknowledgements.isEmpty || answers != answered || (wantsRelease && released != toldReleased)
+        batch >= 0 || !acknowledgements.isEmpty || !completed.isEmpty || answers != answered
+            || (wantsRelease && released != toldReleased)
     }
 
     /// Closes the open batch, or writes an empty one where there is something to say by its head.

@@ -60,6 +60,24 @@ struct PacketWindow: Equatable {
         return last
     }
 
+    /// The same for a session that the store keeps. The lowest four bits of an identifier say from which listener the
+    /// message came: should this router die, the next one finds by that, and by their order, which messages were
+    /// delivered.
+    mutating func assign(_ stage: Stage, entry: UInt32, origin: UInt8) -> UInt16 {
+        repeat {
+            let next = last & 0xFFF0 | UInt16(origin)
+            if next > last {
+                last = next
+            } else if next < 0xFFF0 {
+                last = next + 16
+            } else {
+                last = origin == 0 ? 16 : UInt16(origin)
+            }
+        } while contains(last)
+        insert(Exchange(last, stage, entry: entry))
+        return last
+    }
+
     func contains(_ identifier: UInt16) -> Bool { self[identifier] != nil }
 
     /// What is known of an identifier; nil where it is not in use.

@@ -34,6 +34,8 @@ struct QueueEntry {
 
     /// The publisher's acknowledgement that waits for it; `noEntry`: none.
     var pending = noEntry
+    /// The listener of its publisher, see `PacketWindow.assign`; below 16.
+    var origin: UInt8 = 0
 
     struct Flags: OptionSet {
         let rawValue: UInt8

@@ -19,6 +19,9 @@ extension Router {
         isStarting || links.contains { $0.isOpen && $0.phase != .running && $0.phase != .greeting }
     }
 
+    /// Whether something is being handled anew.
+    var isReplaying: Bool { links.contains { $0.isOpen && ($0.phase == .replaying || $0.phase == .replayed) } }
+
     /// Handles frames of a channel that is not running yet, as far as it may go.
     mutating func handleBeginning(_ link: Int) throws(FrameError) {
         while links[link].isOpen, links[link].phase != .running, !links[link].isPaused {
@@ -55,6 +58,9 @@ extension Router {
         links[link].marks = Dictionary(hello.marks.map { ($0.place, $0.offset) }) { $1 }
         links[link].toldMarks = links[link].marks
         links[link].phase = .resuming
+        // Not before: its batch would answer less than the former router's.
+        links[link].append(Hello(worker: welcome.worker, generation: welcome.generation).encoded())
+        links[link].isTouched = true
     }
 
     private mutating func endNaming(_ link: Int, _ frame: ResumeEnd) throws(FrameError) {

@@ -91,11 +91,11 @@ extension Router {
     /// Tells a listener, with the open batch, how far the streams of others have had their effect in it.
     mutating func tellMarks(_ link: Int) {
         var marks: [StreamMark] = []
-        for other in links.indices where other != link && links[other].isOpen {
+        for other in links.indices where other != link && links[other].isOpen && links[other].hasResumed {
             let place = links[other].worker
             // What is handled anew had its effect before.
             let offset = max(links[other].handled, mark(of: other, at: link))
-            guard links[other].phase != .greeting, links[link].toldMarks[place] != offset else { continue }
+            guard links[link].toldMarks[place] != offset else { continue }
             links[link].toldMarks[place] = offset
             marks.append(StreamMark(place: place, offset: offset))
         }
@@ -111,7 +111,7 @@ extension Router {
 
     /// Lets the open transaction say how far the streams are in it.
     mutating func putMarks() {
-        for link in links.indices where links[link].isOpen && links[link].phase != .greeting {
+        for link in links.indices where links[link].isOpen && links[link].hasResumed {
             let place = links[link].worker
             let stored = storedMarks[place] ?? 0
             guard links[link].handled > stored else { continue }

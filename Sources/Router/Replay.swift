@@ -50,6 +50,8 @@ extension Router {
         }
         replay = Replay()
         guard links[link].isOpen else { return }
+        // What had waited, and does not any more.
+        if header.flags & FrameHead.deferred != 0, links[link].deferred.last != offset { links[link].complete(offset) }
         if links[link].batch >= 0, links[link].outputEnd &- links[link].batch > ListenerLink.batchLength {
             closeBatch(link)
         }

@@ -10,7 +10,7 @@ import Store
 struct Resumption {
     /// Identifiers of messages that the client has not acknowledged for good, in the order of delivery.
     var window: [UInt16]
-    /// The last identifier that was delivered.
+    /// The newest identifier that was delivered.
     var last: UInt16
     /// Identifiers that were acknowledged for good, of messages that are not known (yet).
     var acknowledged: [UInt16] = []

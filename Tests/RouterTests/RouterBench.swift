@@ -164,6 +164,35 @@ struct RouterBench: ~Copyable {
         }
     }
 
+    /// All that the router has put into the channel to a listener and that was not taken out.
+    func take(_ link: Int) -> [UInt8] {
+        var piece = [UInt8](repeating: 0, count: 1 << 20)
+        var bytes: [UInt8] = []
+        while true {
+            // The array is as long as the call is told.
+            let count = unsafe recv(listeners.ends[link], &piece, piece.count, 0)
+            guard count > 0 else { return bytes }
+            bytes += piece[..<count]
+        }
+    }
+
+    /// Waits until the store has something to say, if it is to.
+    func awaitStore(milliseconds: Int32) {
+        var wait = pollfd(fd: router.store.descriptor, events: Int16(POLLIN), revents: 0)
+        // One descriptor, of the router's own.
+        _ = unsafe poll(&wait, 1, milliseconds)
+    }
+
+    /// The router is killed: what it had handed to the store is on disk, or will be.
+    mutating func kill() {
+        router.store.close()
+        for link in router.links.indices where router.links[link].isOpen {
+            close(router.links[link].descriptor)
+            router.links[link].input.release()
+            router.links[link].output.release()
+        }
+    }
+
     // MARK: what clients do; every connection has generation 1
 
     mutating func connect(
@@ -210,20 +239,7 @@ struct RouterBench: ~Copyable {
     mutating func publish(
         _ link: Int, _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8 = 0, identifier: UInt16 = 0
     ) {
-        var frame = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
-        writeHead(&frame, slot, qos, identifier, topic.utf8.count, payload.utf8.count)
-        say(link, frame + Array(topic.utf8) + Array(payload.utf8))
-    }
-
-    private func writeHead(
-        _ frame: inout [UInt8], _ slot: UInt32, _ qos: UInt8, _ identifier: UInt16, _ topic: Int, _ payload: Int
-    ) {
-        var elements = frame.mutableSpan
-        // Any bits make a byte.
-        var span = unsafe elements.mutableBytes
-        PublishFrame.writeHead(
-            to: &span, slot: slot, generation: 1, packetIdentifier: identifier, flags: qos << 1, topicLength: topic,
-            payloadLength: payload, propertiesLength: 0)
+        say(link, publishFrame(slot, topic, payload, qos: qos, identifier: identifier))
     }
 
     mutating func acknowledge(_ link: Int, _ kind: UInt8, _ slot: UInt32, _ identifier: UInt16) {
@@ -231,6 +247,20 @@ struct RouterBench: ~Copyable {
         let words = [FrameHead.word(length: 16, type: .acknowledge), entry.word]
         say(link, words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } })
     }
+}
+
+/// A PUBLISH of the connection in a slot, whose generation is 1.
+func publishFrame(
+    _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8, identifier: UInt16, flags: UInt8 = 0
+) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
+    var elements = frame.mutableSpan
+    // Any bits make a byte.
+    var span = unsafe elements.mutableBytes
+    PublishFrame.writeHead(
+        to: &span, slot: slot, generation: 1, packetIdentifier: identifier, flags: qos << 1 | flags,
+        topicLength: topic.utf8.count, payloadLength: payload.utf8.count, propertiesLength: 0)
+    return frame + Array(topic.utf8) + Array(payload.utf8)
 }
 
 /// A folder of the test's own, removed with it.

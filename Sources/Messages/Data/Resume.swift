@@ -53,7 +53,8 @@ package struct ResumeFrame: Frame, Equatable {
     package var congested: Bool
     /// Deliveries at QoS 1 and 2 that were written to the client, and that it has not acknowledged for good.
     package var outstanding: UInt16
-    /// Of the last delivery at QoS 1 or 2; 0: there was none.
+    /// The newest of all deliveries at QoS 1 or 2, those counted that are acknowledged; 0: there was none. Of two the newer is
+    /// that which the other reaches by adding less than 2¹⁵: an older one may come later, if the store had assigned it.
     package var lastPacketIdentifier: UInt16
     /// The identifiers of those that are outstanding, in the order of delivery, if the store keeps the session; else
     /// empty.
