@@ -75,6 +75,15 @@ extension Router {
 
     /// A session that ends with its connection is not kept any more: all that waited is in memory.
     private mutating func forgetStored(_ number: Int) {
+        var entry = sessions[number].queue.first
+        while entry != noEntry {
+            if queues[entry].isUnwritten { queues.messages[queues[entry].message].unwritten -= 1 }
+            queues[entry].sequence = 0
+            queues[entry].flags.subtract([.written, .undelivered])
+            settle(queues[entry].pending)
+            queues[entry].pending = noEntry
+            entry = queues[entry].next
+        }
         log.removeSession(UInt32(number))
         durables[Int(sessions[number].durable)] = DurableState()
         freeDurables.append(sessions[number].durable)

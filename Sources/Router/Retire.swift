@@ -12,6 +12,11 @@ extension Router {
 
     /// Everything that is to outlive the router is written, and the store closed.
     mutating func closeStore() {
+        // What is being taken over is as whole in the store, and with the listeners, as it was before.
+        guard !isRecovering else {
+            store.close()
+            return
+        }
         for number in sessions.indices where sessions[number].isConnected {
             if sessions[number].isDurable { writeQueue(number) } else { keepQueue(number) }
         }
@@ -25,7 +30,7 @@ extension Router {
         closeStore()
         let limit = monotonicMilliseconds() + Self.lastWords
         for link in links.indices where links[link].isOpen {
-            if log.isEmpty, commits.submitted == commits.committed {
+            if !isRecovering, log.isEmpty, commits.submitted == commits.committed {
                 links[link].released = max(links[link].released, links[link].handled)
                 links[link].wantsRelease = true
             }
