@@ -18,6 +18,10 @@ extension Router {
             assignDelivered(number, resumption)
             settleInFlight(number, resumption)
         }
+        if !sessions[number].isConnected {
+            redistribute(number)
+            park(number)
+        }
         sessions[number].queue.cursor = sessions[number].queue.first
         if sessions[number].queue.waiting > 0 { wait(number) }
     }
@@ -37,7 +41,7 @@ extension Router {
             let isDone = acknowledged.contains(identifier)
             guard entry != noEntry else {
                 // Nothing is known of it but that it is in use.
-                if !isDone { sessions[number].outgoing.insert(.init(identifier, .unknown)) }
+                if !isDone, !resumption.isOver { sessions[number].outgoing.insert(.init(identifier, .unknown)) }
                 continue
             }
             next[origin] = queues[entry].next
@@ -64,7 +68,7 @@ extension Router {
 
     /// What the client has not acknowledged is in flight; the rest is sent.
     private mutating func settleInFlight(_ number: Int, _ resumption: Resumption) {
-        let window = Set(resumption.window)
+        let window = resumption.isOver ? [] : Set(resumption.window)
         var entry = sessions[number].queue.first
         while entry != noEntry {
             if queues[entry].packetIdentifier != 0, window.contains(queues[entry].packetIdentifier) { delist(entry) }

@@ -31,7 +31,9 @@ extension Router {
                 pending: isDurable ? addDebt() : noEntry, origin: isDurable ? origin : 0),
             identifiers: identifiers, to: &sessions[number].queue)
         enlist(entry)
-        if sessions[number].flags.contains(.resuming), !isApplied(number) { queues[entry].flags.insert(.undelivered) }
+        if sessions[number].flags.contains(.resuming), !isApplied(number, away: true) {
+            queues[entry].flags.insert(.undelivered)
+        }
         if isDurable { linger(entry) }
         count(.messagesQueued)
         wait(number)
@@ -43,7 +45,8 @@ extension Router {
 
     private func belongsInStore(_ number: Int) -> Bool {
         let queue = sessions[number].queue
-        return !sessions[number].isConnected || durables[Int(sessions[number].durable)].stored > 0
+        let isAway = !sessions[number].isConnected && !sessions[number].flags.contains(.resuming)
+        return isAway || durables[Int(sessions[number].durable)].stored > 0
             || queue.waiting >= Self.memoryMessages || queue.bytes >= Self.memoryBytes
     }
 

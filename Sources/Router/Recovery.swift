@@ -99,8 +99,9 @@ extension Router {
     private mutating func endRecovery() {
         for number in resumptions.keys.sorted() {
             let link = Int(sessions[Int(number)].link)
-            if link >= 0, links[link].phase == .replayed { endResumption(Int(number)) }
+            if link < 0 || links[link].phase != .resuming { endResumption(Int(number)) }
         }
+        replaced = [:]
         if isStarting {
             isStarting = false
             leaveAll()

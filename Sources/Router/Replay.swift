@@ -63,10 +63,12 @@ extension Router {
 
     private mutating func publishAnew(_ link: Int, _ bytes: RawSpan, _ header: FrameHead) throws(FrameError) {
         let frame = try PublishFrame(bytes, at: 0, header)
-        guard let publisher = session(link, frame.slot, frame.generation) else { return }
+        let current = session(link, frame.slot, frame.generation)
+        guard let publisher = current ?? replacedSession(link, frame.slot, UInt16(truncatingIfNeeded: frame.generation))
+        else { return }
         publication = Publication()
         publication.publisher = publisher
-        publication.packetIdentifier = replay.isAnswered ? 0 : frame.packetIdentifier
+        publication.packetIdentifier = replay.isAnswered || current == nil ? 0 : frame.packetIdentifier
         publication.kind = PacketType.puback.rawValue
         if frame.qos == 2, !sessions[publisher].isJSON {
             publication.kind = PacketType.pubrec.rawValue
@@ -108,13 +110,27 @@ extension Router {
         guard frame.byteCount & 7 == 0 else { throw FrameError("an Acknowledge frame with half an entry") }
         for position in stride(from: FrameHead.byteCount, to: frame.byteCount, by: SlotEntry.byteCount) {
             let entry = SlotEntry(word: frame.load64(at: position))
-            guard Int(entry.slot) < links[link].slots.count else { continue }
-            let number = Int(links[link].slots[Int(entry.slot)]) - 1
-            guard number >= 0, UInt16(truncatingIfNeeded: sessions[number].generation) == entry.generation else {
-                continue
+            if Int(entry.slot) < links[link].slots.count {
+                let number = Int(links[link].slots[Int(entry.slot)]) - 1
+                if number >= 0, UInt16(truncatingIfNeeded: sessions[number].generation) == entry.generation {
+                    acknowledgeAnew(number, link, entry)
+                    continue
+                }
             }
+            guard let number = replacedSession(link, entry.slot, entry.generation) else { continue }
+            let isAnswered = replay.isAnswered
+            replay.isAnswered = true
             acknowledgeAnew(number, link, entry)
+            replay.isAnswered = isAnswered
         }
+    }
+
+    /// The session of a connection that another has taken over: nobody is there to be answered.
+    private func replacedSession(_ link: Int, _ slot: UInt32, _ generation: UInt16) -> Int? {
+        guard let former = replaced[UInt64(link) << 32 | UInt64(slot)],
+            UInt16(truncatingIfNeeded: former.generation) == generation
+        else { return nil }
+        return Int(former.session)
     }
 
     private mutating func acknowledgeAnew(_ number: Int, _ link: Int, _ entry: SlotEntry) {
@@ -122,9 +138,9 @@ extension Router {
         // What a session that ends with its connection has outstanding is counted without those.
         let exchange = sessions[number].isDurable ? sessions[number].outgoing[identifier] : nil
         switch PacketType(rawValue: entry.kind & 7) {
-        case .puback: completeAnew(number, identifier, exchange)
-        case .pubcomp: completeAnew(number, identifier, exchange)
-        case .pubrec where entry.kind & 8 != 0: completeAnew(number, identifier, exchange)
+        case .puback: completeAnew(number, identifier, exchange, isOnce: false)
+        case .pubcomp: completeAnew(number, identifier, exchange, isOnce: true)
+        case .pubrec where entry.kind & 8 != 0: completeAnew(number, identifier, exchange, isOnce: true)
         case .pubrec:
             if !replay.isStored, let exchange, exchange.stage == .receipt, exchange.entry != noEntry {
                 sessions[number].outgoing.insert(.init(identifier, .completion, entry: exchange.entry))
@@ -143,12 +159,15 @@ extension Router {
         }
     }
 
-    private mutating func completeAnew(_ number: Int, _ identifier: UInt16, _ exchange: PacketWindow.Exchange?) {
+    private mutating func completeAnew(
+        _ number: Int, _ identifier: UInt16, _ exchange: PacketWindow.Exchange?, isOnce: Bool
+    ) {
         // What the store has of it is not in use any more, or in use again.
         guard !replay.isStored else { return }
         if let exchange, exchange.entry != noEntry {
             complete(number, exchange)
-        } else {
+        } else if !isOnce || !waitsForDisk {
+            // At QoS 2 the store knew it: what it does not know is over.
             resumptions[UInt32(number)]?.acknowledged.append(identifier)
         }
     }

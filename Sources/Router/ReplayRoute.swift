@@ -29,9 +29,12 @@ extension Router {
     }
 
     /// Whether the listener of a session has applied what came of the frame that is handled anew.
-    func isApplied(_ number: Int) -> Bool {
+    ///
+    /// - Parameter away: the answer for a session that has no connection any more.
+    func isApplied(_ number: Int, away: Bool = false) -> Bool {
         let link = Int(sessions[number].link)
-        guard link >= 0, replay.isActive else { return false }
+        guard replay.isActive else { return false }
+        guard link >= 0 else { return away }
         return replay.offset <= (link == replay.link ? links[link].applied : mark(of: replay.link, at: link))
     }
 

@@ -115,6 +115,8 @@ package struct Router: ~Copyable {
     var resumptions: [UInt32: Resumption] = [:]
     /// Those of them whose messages are being read from the store.
     var resumptionReads = 0
+    /// By link and slot: connections that others had taken over, with their generations and sessions.
+    var replaced: [UInt64: (generation: UInt32, session: UInt32)] = [:]
     /// Sessions whose clients may acknowledge what is not known.
     var haunted: [UInt32: Haunting] = [:]
 

@@ -18,6 +18,8 @@ struct Resumption {
     var isVolatile = false
     /// Its messages are being read from the store.
     var isReading = false
+    /// The connection is over: what it had outstanding is sent again.
+    var isOver = false
 }
 
 /// Messages of a former router's of which nothing is known but how many the client has not acknowledged.
@@ -47,9 +49,7 @@ extension Router {
                     ).encoded())
                 return
             }
-            // Its will was published when it was taken over.
-            wills[rival] = nil
-            dismiss(Int(rival), .sessionTakenOver)
+            giveWay(Int(rival))
         }
         let number = find(connect)
         join(number, link, connect)
@@ -63,6 +63,16 @@ extension Router {
         }
         if connect.sessionExpiry == 0 { haunt(number, frame) }
         if sessions[number].isDurable { takeUpQueue(number, frame) }
+    }
+
+    /// A connection was taken over by another, which is named too. What its client said before that counts.
+    private mutating func giveWay(_ number: Int) {
+        let (link, slot) = (Int(sessions[number].link), sessions[number].slot)
+        replaced[UInt64(link) << 32 | UInt64(slot)] = (sessions[number].generation, UInt32(number))
+        // Its will was published when it was taken over.
+        wills[UInt32(number)] = nil
+        dismiss(number, .sessionTakenOver)
+        if !sessions[number].isDurable { replaced[UInt64(link) << 32 | UInt64(slot)] = nil }
     }
 
     /// The session of a connection: the stored one, or a new one.
@@ -93,9 +103,11 @@ extension Router {
             storeSession(number)
         }
         sessions[number].flags.insert(.resuming)
+        // Of a connection that gave way its pages are being read already.
+        let isReading = resumptions[UInt32(number)]?.isReading ?? false
         resumptions[UInt32(number)] = Resumption(
-            window: frame.window, last: frame.lastPacketIdentifier, isVolatile: expiry == 0)
-        guard durables[durable].stored > 0 else { return }
+            window: frame.window, last: frame.lastPacketIdentifier, isVolatile: expiry == 0, isReading: isReading)
+        guard durables[durable].stored > 0, !isReading else { return }
         resumptionReads += 1
         resumptions[UInt32(number)]?.isReading = true
         requestPage(number)
