@@ -5,7 +5,7 @@
 // of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
 
 /// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
-@inlinable package var catalogueVersion: UInt16 { 1 }
+@inlinable package var catalogueVersion: UInt16 { 2 }
 
 /// The type of a frame; its family is named by the upper half of the byte.
 @usableFromInline
@@ -45,6 +45,8 @@ package enum FrameType: UInt8, Sendable {
     case disconnected = 0x25
     case congestion = 0x26
     case consumed = 0x27
+    case resume = 0x28
+    case resumeEnd = 0x29
 
     case batch = 0x31
     case connack = 0x32
@@ -53,6 +55,9 @@ package enum FrameType: UInt8, Sendable {
     case unsuback = 0x35
     case dismiss = 0x36
     case refusal = 0x37
+    case marks = 0x38
+    case deferred = 0x39
+    case completed = 0x3A
 
     case hello = 0x41
     case acknowledge = 0x42
@@ -75,6 +80,9 @@ package struct FrameHead: Equatable, Sendable {
     @inlinable package static var byteCount: Int { 8 }
     /// No frame is longer: a PUBLISH of 256 MiB and its envelope.
     @inlinable package static var largestFrame: Int { 257 << 20 }
+    /// The flag of a frame that a listener repeats to a new router: its answer had not come, though a batch had
+    /// answered the stream beyond it.
+    @inlinable package static var deferred: UInt8 { 0x80 }
 
     @usableFromInline package let length: Int
     @usableFromInline package let type: FrameType

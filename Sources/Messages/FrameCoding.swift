@@ -56,6 +56,16 @@ package struct FrameWriter {
         bytes.append(contentsOf: value)
     }
 
+    package mutating func integers(_ values: [UInt64]) {
+        integer(UInt32(values.count))
+        for value in values { integer(value) }
+    }
+
+    package mutating func blobs(_ values: [[UInt8]]) {
+        integer(UInt32(values.count))
+        for value in values { blob(value) }
+    }
+
     package mutating func string(_ value: String) {
         integer(UInt32(value.utf8.count))
         bytes.append(contentsOf: value.utf8)
@@ -106,6 +116,18 @@ package struct FrameReader: ~Escapable {
         for i in 0..<count { value.append(bytes.load8(at: position + i)) }
         position += count
         return value
+    }
+
+    package mutating func integers() throws(FrameError) -> [UInt64] {
+        var values: [UInt64] = []
+        for _ in 0..<(try count(ofItemsOf: 8)) { values.append(try integer()) }
+        return values
+    }
+
+    package mutating func blobs() throws(FrameError) -> [[UInt8]] {
+        var values: [[UInt8]] = []
+        for _ in 0..<(try count(ofItemsOf: 4)) { values.append(try blob()) }
+        return values
     }
 
     package mutating func string() throws(FrameError) -> String {

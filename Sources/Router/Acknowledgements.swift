@@ -29,9 +29,8 @@ extension Router {
         let identifier = entry.packetIdentifier
         switch PacketType(rawValue: entry.kind & 7) {
         case .puback:
-            guard let exchange = sessions[number].outgoing[identifier], exchange.stage == .acknowledgement else {
-                break
-            }
+            guard let exchange = sessions[number].outgoing[identifier] else { return acknowledgeUnknown(number) }
+            guard exchange.stage == .acknowledgement || exchange.stage == .unknown else { break }
             complete(number, exchange)
         case .pubrec:
             guard let exchange = sessions[number].outgoing[identifier] else {
@@ -39,23 +38,27 @@ extension Router {
             }
             switch exchange.stage {
             // The receiver refused it, and the exchange is over [MQTT-4.3.3].
-            case .receipt where entry.kind & 8 != 0: complete(number, exchange)
-            case .receipt:
+            case .receipt where entry.kind & 8 != 0, .unknown where entry.kind & 8 != 0: complete(number, exchange)
+            case .receipt, .unknown:
                 sessions[number].outgoing.insert(.init(identifier, .completion, entry: exchange.entry))
                 if exchange.entry == noEntry {
                     answer(link, entry, .pubrel)
                 } else {
-                    receive(exchange.entry, link, entry)
+                    noteReceipt(exchange.entry, link, entry)
                 }
             case .completion: answer(link, entry, .pubrel)
             default: answerUnknown(link, number, entry)
             }
         case .pubcomp:
-            guard let exchange = sessions[number].outgoing[identifier], exchange.stage == .completion else { break }
+            guard let exchange = sessions[number].outgoing[identifier] else { return acknowledgeUnknown(number) }
+            guard exchange.stage == .completion || exchange.stage == .unknown else { break }
             complete(number, exchange)
         case .pubrel:
             if sessions[number].incoming.remove(identifier) {
                 released(number, link, entry)
+            } else if sessions[number].flags.contains(.resumed) {
+                // The former router may have known it.
+                answer(link, entry, .pubcomp)
             } else {
                 refuse(link, number, .pubcomp, identifier, .packetIdentifierNotFound)
             }
@@ -65,14 +68,14 @@ extension Router {
 
     /// An exchange is over: its identifier is free, and the next message may come.
     @inline(__always)
-    private mutating func complete(_ number: Int, _ exchange: PacketWindow.Exchange) {
+    mutating func complete(_ number: Int, _ exchange: PacketWindow.Exchange) {
         sessions[number].outgoing.remove(exchange.identifier)
         if exchange.entry != noEntry { finish(exchange.entry) }
         if sessions[number].queue.waiting != 0 { wait(number) }
     }
 
     /// The client has a QoS 2 message that is kept: what it is is not needed any more. PUBREL follows the commit.
-    private mutating func receive(_ kept: UInt32, _ link: Int, _ entry: SlotEntry) {
+    mutating func noteReceipt(_ kept: UInt32, _ link: Int, _ entry: SlotEntry) {
         if queues[kept].isUnwritten, queues[kept].message != noEntry {
             // Written or not, from now on it is only an identifier.
             queues.messages[queues[kept].message].unwritten -= 1
@@ -89,7 +92,7 @@ extension Router {
     }
 
     /// A publisher has released its message: the identifier may mean another from now on.
-    private mutating func released(_ number: Int, _ link: Int, _ entry: SlotEntry) {
+    mutating func released(_ number: Int, _ link: Int, _ entry: SlotEntry) {
         let isDurable = sessions[number].isDurable
         if isDurable { log.removeReceived(UInt32(number), entry.packetIdentifier) }
         answerDurably(link, isDurable, entry, .pubcomp)
@@ -97,6 +100,10 @@ extension Router {
 
     /// An identifier that is not in use: MQTT 5 has a reason for it, before it PUBREL goes all the same.
     private mutating func answerUnknown(_ link: Int, _ number: Int, _ entry: SlotEntry) {
+        if haunted[UInt32(number)] != nil {
+            // The receiver refused a message of the former router's, or has it.
+            return entry.kind & 8 != 0 ? acknowledgeUnknown(number) : answer(link, entry, .pubrel)
+        }
         if sessions[number].version == ProtocolVersion.v5.rawValue {
             refuse(link, number, .pubrel, entry.packetIdentifier, .packetIdentifierNotFound)
         } else {
@@ -105,7 +112,8 @@ extension Router {
     }
 
     @inline(__always)
-    private mutating func answer(_ link: Int, _ entry: SlotEntry, _ type: PacketType) {
+    mutating func answer(_ link: Int, _ entry: SlotEntry, _ type: PacketType) {
+        if replay.isAnswered { return }
         links[link].acknowledge(Self.answer(entry, type))
     }
 
@@ -113,7 +121,8 @@ extension Router {
     @inline(__always)
     private mutating func answerDurably(_ link: Int, _ isDurable: Bool, _ entry: SlotEntry, _ type: PacketType) {
         if isDurable {
-            waitForCommit(.answer(link: link, worker: links[link].worker, Self.answer(entry, type)))
+            if replay.isAnswered { return }
+            waitForCommit(.answer(request(link), Self.answer(entry, type)))
         } else {
             answer(link, entry, type)
         }

@@ -12,14 +12,31 @@ enum Waiter {
     case entry(UInt32, session: UInt32, sequence: UInt64)
     /// A publisher's acknowledgement.
     case pending(UInt32)
-    /// An acknowledgement for a client of a link, as long as that is the same worker's.
-    case answer(link: Int, worker: UInt32, SlotEntry)
-    /// A frame for a link.
-    case frame(link: Int, worker: UInt32, [UInt8])
+    /// An acknowledgement for a client.
+    case answer(Request, SlotEntry)
+    /// A frame for a listener.
+    case frame(Request, [UInt8])
     /// CONNACK goes out, and the session's messages behind it.
-    case opened(session: UInt32, acceptNumber: UInt64, [UInt8])
+    case opened(Request, session: UInt32, acceptNumber: UInt64, [UInt8])
     /// All of a session that is away lies in the store: memory need not keep it.
     case away(session: UInt32, acceptNumber: UInt64)
+
+    /// The frame that it answers; nil: it is no answer.
+    var request: Request? {
+        switch self {
+        case .answer(let request, _), .frame(let request, _), .opened(let request, _, _, _): request
+        default: nil
+        }
+    }
+}
+
+/// Which frame an answer is for.
+struct Request {
+    var link: Int
+    /// The link's: it may be another channel by then.
+    var serial: UInt32
+    /// Where the frame ends in the listener's stream.
+    var offset: UInt64
 }
 
 /// What waits for the transactions that are not on disk, in the order in which it is to happen.
@@ -31,6 +48,9 @@ struct Commits: ~Copyable {
     private var first = 0
 
     var isEmpty: Bool { first == waiters.count }
+
+    /// Whether something waits for a transaction that was not handed over.
+    var isUrgent: Bool { first < waiters.count && waiters[waiters.count - 1].transaction > submitted }
 
     mutating func append(_ waiter: Waiter, after transaction: UInt64) { waiters.append((transaction, waiter)) }
 
@@ -54,24 +74,33 @@ struct Commits: ~Copyable {
 }
 
 extension Router {
-    /// Has something happen once the changes collected so far are on disk, those that it depends on included; at once where the configuration says that
-    /// nothing waits for the disk.
+    /// Has something happen once the changes collected so far are on disk, those that it depends on included; at once
+    /// where the configuration says that nothing waits for the disk.
     mutating func waitForCommit(_ waiter: Waiter) {
         let transaction = log.isEmpty ? commits.submitted : commits.submitted + 1
         if waitsForDisk, transaction > commits.committed {
             commits.append(waiter, after: transaction)
+            if let request = waiter.request { links[request.link].postpone(request.offset) }
         } else {
             release(waiter)
         }
+    }
+
+    /// The frame of a link that is being handled.
+    func request(_ link: Int) -> Request {
+        Request(link: link, serial: links[link].serial, offset: links[link].handled)
     }
 
     /// Hands over what the turn has changed, if the writer is idle; else it is joined by what comes meanwhile.
     mutating func commitTurn() {
         writeLingering()
         if !log.isEmpty || isHeld { holdBack() }
-        guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt else { return }
-        if !waitsForDisk, !isStopped {
-            guard milliseconds &- submittedAt >= Self.commitInterval else { return }
+        // What is handled anew has its whole effect on the store only at the end.
+        guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt, !isReplaying else { return }
+        if !isStopped, unreleased <= Self.unreleasedLimit / 4 {
+            // Where nobody waits for it, it may become more; what is acknowledged meanwhile is not written.
+            let interval = !waitsForDisk ? Self.commitInterval : commits.isUrgent ? 0 : Self.removalInterval
+            guard milliseconds &- submittedAt >= interval else { return }
         }
         submit()
     }
@@ -90,8 +119,14 @@ extension Router {
 
     /// How often changes are written where nothing waits for it.
     private static var commitInterval: UInt64 { 1000 }
+    /// The same of changes that only forget what is in the store.
+    static var removalInterval: UInt64 { 40 }
 
+    /// The store has at each moment the state at the end of a turn: what would be written in a moment goes with the rest,
+    /// and how far the streams are in it.
     mutating func submit() {
+        writeLingering(all: true)
+        putMarks()
         submittedAt = milliseconds
         commits.submitted = store.submit(&log, clock: clock.mark(reading))
     }
@@ -105,7 +140,12 @@ extension Router {
             case .committed(let transaction, let trimmed):
                 commits.committed = transaction
                 for trim in trimmed { settle(trim) }
-                while let waiter = commits.next(through: transaction) { release(waiter) }
+                while let waiter = commits.next(through: transaction) {
+                    release(waiter)
+                    if let request = waiter.request, isCurrent(request) {
+                        links[request.link].complete(request.offset)
+                    }
+                }
                 readAgain()
             case .failed(let transaction, let log, let failure): storeFailed(transaction, log, failure)
             case .space(let isLow): spaceChanged(isLow)
@@ -130,21 +170,23 @@ extension Router {
                 wait(Int(session))
             }
         case .pending(let pending): settle(pending)
-        case .answer(let link, let worker, let entry):
-            guard isWorker(worker, at: link) else { return }
-            links[link].acknowledge(entry)
-            links[link].isTouched = true
-        case .frame(let link, let worker, let frame):
-            guard isWorker(worker, at: link) else { return }
-            links[link].append(frame)
-            links[link].isTouched = true
-        case .opened(let session, let acceptNumber, let frame): opened(Int(session), acceptNumber, frame)
+        case .answer(let request, let entry):
+            guard isCurrent(request) else { return }
+            links[request.link].acknowledge(entry)
+            links[request.link].isTouched = true
+        case .frame(let request, let frame):
+            guard isCurrent(request) else { return }
+            links[request.link].append(frame)
+            links[request.link].isTouched = true
+        case .opened(let request, let session, let acceptNumber, let frame):
+            guard isCurrent(request) else { return }
+            opened(Int(session), acceptNumber, frame)
         case .away(let session, let acceptNumber): evict(Int(session), acceptNumber)
         }
     }
 
-    private func isWorker(_ worker: UInt32, at link: Int) -> Bool {
-        link < links.count && links[link].isOpen && links[link].worker == worker
+    func isCurrent(_ request: Request) -> Bool {
+        links[request.link].isOpen && links[request.link].serial == request.serial
     }
 
     /// An answer that concerns a durable session: it follows the transaction that its request is part of.
@@ -152,7 +194,7 @@ extension Router {
         let link = Int(sessions[number].link)
         guard link >= 0 else { return }
         if sessions[number].isDurable {
-            waitForCommit(.frame(link: link, worker: links[link].worker, frame))
+            waitForCommit(.frame(request(link), frame))
         } else {
             links[link].append(frame)
         }

@@ -36,7 +36,7 @@ extension Router {
     }
 
     /// Slots that a listener may have: the most that `limits.connections` allows.
-    private static var slotLimit: UInt32 { 10_000_000 }
+    static var slotLimit: UInt32 { 10_000_000 }
 
     /// Seconds that a session outlives its connection: what the client asks for, within the configuration's limit.
     func grantedExpiry(_ frame: ConnectFrame) -> UInt32 { min(frame.sessionExpiry, settings.sessionExpiry) }
@@ -49,7 +49,7 @@ extension Router {
     private func connack(_ frame: ConnectFrame, _ reason: ReasonCode, isPresent: Bool, expiry: UInt32) -> [UInt8] {
         ConnackFrame(
             slot: frame.slot, generation: frame.generation, reasonCode: reason.rawValue, sessionPresent: isPresent,
-            sessionExpiry: expiry, clientIdentifier: frame.clientIdentifier
+            sessionExpiry: expiry, durable: expiry > 0, clientIdentifier: frame.clientIdentifier
         ).encoded()
     }
 
@@ -70,7 +70,8 @@ extension Router {
         } else {
             // That the client's former session is gone is promised as well, where there was one.
             sessions[number].flags.insert(.opening)
-            waitForCommit(.opened(session: UInt32(number), acceptNumber: frame.acceptNumber, answer))
+            waitForCommit(
+                .opened(request(link), session: UInt32(number), acceptNumber: frame.acceptNumber, answer))
         }
     }
 
@@ -82,7 +83,11 @@ extension Router {
         durables[durable].endsAt = 0
         delayedWills[UInt32(number)] = nil
         storeSession(number)
-        links[link].append(connack(frame, .success, isPresent: true, expiry: durables[durable].expiry))
+        // One that the former router had made for this very frame is new to the client.
+        let isNew =
+            replay.isStored && sessions[number].queue.waiting == 0 && sessions[number].incoming.count == 0
+            && tree.count(session: UInt32(number)) == 0
+        links[link].append(connack(frame, .success, isPresent: !isNew, expiry: durables[durable].expiry))
         wait(number)
     }
 
@@ -97,7 +102,7 @@ extension Router {
     }
 
     /// A session has a connection.
-    private mutating func join(_ number: Int, _ link: Int, _ frame: ConnectFrame) {
+    mutating func join(_ number: Int, _ link: Int, _ frame: ConnectFrame) {
         sessions[number].link = Int32(link)
         sessions[number].slot = frame.slot
         sessions[number].generation = frame.generation

@@ -46,10 +46,12 @@ extension Router {
         case .query: answer(try Query(decoding: bytes))
         case .stop:
             for link in links.indices where links[link].isOpen { receiveFrames(link) }
-            closeStore()
+            retire()
             report(Stopped())
-            isStopped = true
-        default: throw FrameError("a frame that is not for a running router")
+        case .retire:
+            retire()
+            report(Retired())
+        default: throw FrameError("a frame that is not for a router that serves")
         }
     }
 

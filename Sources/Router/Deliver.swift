@@ -111,12 +111,19 @@ extension Router {
                 message: keep(message), session: UInt32(truncatingIfNeeded: number), qos: qos,
                 flags: retain ? [.sent, .retain] : .sent, group: group,
                 size: UInt32(truncatingIfNeeded: message.bytes.byteCount),
-                sequence: isDurable ? nextSequence(number) : 0, pending: addDebt()),
+                sequence: isDurable ? nextSequence(number) : 0, pending: addDebt(), origin: origin),
             to: &sessions[number].queue)
         if isDurable { linger(entry) }
         if links[link].delivery < 0 { openDelivery(link, message) }
-        appendRecipient(number, link, qos, retain, entry: entry)
-        queues[entry].packetIdentifier = sessions[number].outgoing.lastAssigned
+        guard isDurable, !sessions[number].isJSON else {
+            appendRecipient(number, link, qos, retain, entry: entry)
+            queues[entry].packetIdentifier = sessions[number].outgoing.lastAssigned
+            return
+        }
+        let identifier = sessions[number].outgoing.assign(
+            qos == 1 ? .acknowledgement : .receipt, entry: entry, origin: queues[entry].origin)
+        queues[entry].packetIdentifier = identifier
+        appendRecipient(number, link, qos, retain, identifier: identifier, duplicate: false)
     }
 
     /// With subscription identifiers, which only this session's copy carries; or into the queue.

@@ -19,7 +19,7 @@ extension Router {
             // it up by themselves.
             if drain(number, link) { wait(number) }
             if links[link].batch >= 0, links[link].outputEnd - links[link].batch > ListenerLink.batchLength {
-                links[link].closeBatch()
+                closeBatch(link)
             }
         }
     }
@@ -97,8 +97,11 @@ extension Router {
         guard hasQuota(number) else { return false }
         // A JSON client acknowledges by its TCP, whatever the QoS.
         let isOnce = queues[entry].qos == 2 && !sessions[number].isJSON
-        let identifier = sessions[number].outgoing.assign(
-            isOnce ? .receipt : .acknowledgement, entry: queues[entry].isKept ? entry : noEntry)
+        let stage: PacketWindow.Stage = isOnce ? .receipt : .acknowledgement
+        let identifier =
+            queues[entry].sequence == 0
+            ? sessions[number].outgoing.assign(stage, entry: queues[entry].isKept ? entry : noEntry)
+            : sessions[number].outgoing.assign(stage, entry: entry, origin: queues[entry].origin)
         queues[entry].packetIdentifier = identifier
         guard isOnce, queues[entry].sequence != 0 else { return true }
         queues[entry].flags.insert(.awaitsCommit)
@@ -119,7 +122,7 @@ extension Router {
         log.assign(
             queues[entry].session, queues[entry].sequence, packetIdentifier: queues[entry].packetIdentifier,
             stage: queues[entry].flags.contains(.received) ? 1 : 0,
-            flags: queues[entry].flags.intersection(.lasting).rawValue)
+            flags: queues[entry].lastingFlags)
     }
 
     /// Lets the QoS 2 messages behind one that waits for the store go to the store with it.

@@ -18,6 +18,7 @@ extension Router {
             guard clock.isCertain, now != sweptAt else { return false }
             sweptAt = now
             publishDelayedWills()
+            countIdentifiers()
         }
         let end = min(sweeping + Self.sweep, sessions.count)
         for number in sweeping..<end where sessions[number].flags.contains([.away, .durable]) {

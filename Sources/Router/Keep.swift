@@ -25,6 +25,13 @@ extension Router {
         return routed
     }
 
+    /// Where the message comes from that is being routed, for `PacketWindow.assign`: 1 to 15 are listeners, 0 is the broker
+    /// itself.
+    var origin: UInt8 {
+        guard publication.publisher >= 0, sessions[publication.publisher].link >= 0 else { return 0 }
+        return UInt8(1 + links[Int(sessions[publication.publisher].link)].worker % 15)
+    }
+
     /// The sequence of the next message of a durable session.
     @inline(__always)
     mutating func nextSequence(_ number: Int) -> UInt64 {
@@ -54,11 +61,13 @@ extension Router {
 
     /// Writes what has waited long enough.
     mutating func writeLingering(all: Bool = false) {
-        while let next = lingering.first, all || next.since &+ Self.lingering <= milliseconds {
-            lingering.removeFirst()
+        while let next = lingering.first {
             guard queues.isCurrent(next.entry, next.session, next.sequence), queues[next.entry].isUnwritten else {
+                lingering.removeFirst()
                 continue
             }
+            guard all || next.since &+ Self.lingering <= milliseconds else { return }
+            lingering.removeFirst()
             write(next.entry, mayShare: true)
         }
     }
@@ -86,8 +95,8 @@ extension Router {
         var flags = entry.flags.union(.written)
         if entry.packetIdentifier != 0 { flags.insert(.identified) }
         let head = EntryHead(
-            qos: entry.qos, flags: entry.flags.rawValue & QueueEntry.Flags.lasting.rawValue,
-            packetIdentifier: entry.packetIdentifier, stage: entry.flags.contains(.received) ? 1 : 0)
+            qos: entry.qos, flags: entry.lastingFlags, packetIdentifier: entry.packetIdentifier,
+            stage: entry.flags.contains(.received) ? 1 : 0)
         let identifiers = queues.identifiers(of: number)
         if entry.message == noEntry {
             log.putEntry(
@@ -176,23 +185,34 @@ struct Lingering {
     var since: UInt64
 }
 
-extension QueueEntry.Flags {
-    /// What the store keeps of them.
-    static var lasting: QueueEntry.Flags { [.retain, .sent] }
+extension QueueEntry {
+    /// What the store keeps beside the rest: two flags, and the origin.
+    var lastingFlags: UInt8 { Self.lastingFlags(flags, origin) }
+
+    static func lastingFlags(_ flags: Flags, _ origin: UInt8) -> UInt8 {
+        flags.intersection([.retain, .sent]).rawValue | origin << 4
+    }
 }
 
 /// What waits in a ring, first come first served.
 struct LingeringRing: ~Copyable {
     private var items: [Lingering] = []
     private var head = 0
+    /// How many have waited, and how many do not any more.
+    private(set) var appended: UInt64 = 0
+    private(set) var removed: UInt64 = 0
 
     var isEmpty: Bool { head == items.count }
     var first: Lingering? { head < items.count ? items[head] : nil }
 
     @inline(__always)
-    mutating func append(_ item: Lingering) { items.append(item) }
+    mutating func append(_ item: Lingering) {
+        items.append(item)
+        appended &+= 1
+    }
 
     mutating func removeFirst() {
+        removed &+= 1
         head &+= 1
         if head == items.count {
             items.removeAll(keepingCapacity: true)

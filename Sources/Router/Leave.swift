@@ -33,6 +33,8 @@ extension Router {
     /// A session has no connection any more: it ends, or waits for its client to come back.
     mutating func leave(_ number: Int, publishWill: Bool) {
         forgetDebts(number)
+        if !haunted.isEmpty { haunted[UInt32(number)] = nil }
+        sessions[number].flags.remove(.resumed)
         links[Int(sessions[number].link)].slots[Int(sessions[number].slot)] = 0
         sessions[number].link = -1
         sessions[number].flags.insert(.away)
@@ -44,8 +46,13 @@ extension Router {
         }
         let expiry = durables[durable].expiry
         durables[durable].endsAt = expiry == .max ? 0 : now &+ expiry
-        redistribute(number)
-        park(number)
+        if resumptions[UInt32(number)] != nil {
+            // What its client has is not known yet.
+            resumptions[UInt32(number)]?.isOver = true
+        } else {
+            redistribute(number)
+            park(number)
+        }
         if let will = wills[UInt32(number)] {
             if will.delay == 0 {
                 wills[UInt32(number)] = nil
@@ -61,6 +68,9 @@ extension Router {
     /// Forgets a session, which has no connection any more, or whose connection goes with it.
     mutating func end(_ number: Int, publishWill: Bool) {
         let identifier = sessions[number].clientIdentifier
+        if let resumption = resumptions.removeValue(forKey: UInt32(number)), resumption.isReading {
+            resumptionReads -= 1
+        }
         let isDurable = sessions[number].isDurable
         redistribute(number)
         clearQueue(number)

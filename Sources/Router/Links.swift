@@ -5,7 +5,7 @@ import Glibc
 import Messages
 
 extension Router {
-    /// Takes a channel to a listener and greets it.
+    /// Takes a channel to a listener.
     mutating func attach(_ descriptor: Int32, _ offer: ChannelOffer) throws(SystemError) {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
         if let known = links.firstIndex(where: { $0.isOpen && $0.worker == offer.peerWorker }) { detach(known) }
@@ -13,11 +13,11 @@ extension Router {
         link.descriptor = descriptor
         link.worker = offer.peerWorker
         link.name = offer.peerName
+        serials += 1
+        link.serial = serials
         let index = links.firstIndex { !$0.isOpen } ?? links.count
         if index == links.count { links.append(link) } else { links[index] = link }
         try poller.add(descriptor, isHeld ? [] : .readable, tag: UInt64(index))
-        links[index].append(Hello(worker: welcome.worker, generation: welcome.generation).encoded())
-        links[index].isTouched = true
     }
 
     /// The listener is gone, and its connections with it: their wills are published.
@@ -46,10 +46,10 @@ extension Router {
         }
         // What waits in queues goes into batches of its own: acknowledgements would make them longer than any may be.
         if !links[link].waiting.isEmpty {
-            links[link].closeBatch()
+            closeBatch(link)
             drainWaiting(link)
         }
-        links[link].closeBatch()
+        closeBatch(link)
         let count = links[link].outputEnd - links[link].outputStart
         var isComplete = true
         if links[link].isHeld {
@@ -78,9 +78,16 @@ extension Router {
         links[link].isTouched = isComplete && !links[link].waiting.isEmpty && links[link].hasRoom
     }
 
+    /// Closes the open batch of a link: everything that was handled so far has had its effect in it.
+    mutating func closeBatch(_ link: Int) {
+        guard links[link].hasBatch else { return }
+        if links.count > 1 { tellMarks(link) }
+        links[link].closeBatch()
+    }
+
     mutating func watch(_ link: Int, forRoom: Bool) {
         links[link].isWatchedForRoom = forRoom
-        var interest: Poller.Interest = isHeld ? [] : .readable
+        var interest: Poller.Interest = isHeld || links[link].isPaused ? [] : .readable
         if forRoom { interest.insert(.writable) }
         do {
             try poller.modify(links[link].descriptor, interest, tag: UInt64(link))

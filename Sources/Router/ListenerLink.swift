@@ -7,9 +7,12 @@ import Messages
 struct ListenerLink {
     /// -1: nobody.
     var descriptor: Int32 = -1
+    /// The number of the listener's place.
     var worker: UInt32 = 0
     var name = ""
-    var saidHello = false
+    /// Tells this channel from all others that there were.
+    var serial: UInt32 = 0
+    var phase = Phase.greeting
     var isWatchedForRoom = false
     var isTouched = false
     /// Nothing is written to it until its new process knows how far the streams have gone.
@@ -21,10 +24,31 @@ struct ListenerLink {
     var inputEnd = 0
     /// Bytes that have arrived since the channel began.
     var received: UInt64 = 0
-    /// Bytes of its stream that are handled, since the channel began: what batches answer.
+    /// The offset in its stream up to which it is handled: what batches answer.
     var handled: UInt64 = 0
-    /// What the last batch answered.
+    /// What the last batch answered, of this router or the former one.
     var answered: UInt64 = 0
+    /// What the former router's last batch answered that it has applied.
+    var applied: UInt64 = 0
+    /// By the places of other listeners: how far it had applied what came of their streams, when the channel began.
+    var marks: [UInt32: UInt64] = [:]
+    /// The same, as it was last told.
+    var toldMarks: [UInt32: UInt64] = [:]
+    /// Where the frames end that the former router was told.
+    var until: UInt64 = 0
+    /// The transaction that has to be on disk before its stream is handled.
+    var gate: UInt64 = 0
+    /// The offset below which its frames are safe, and what it was told of that.
+    var released: UInt64 = 0
+    var toldReleased: UInt64 = 0
+    /// A batch shall be written though there is nothing else to say.
+    var wantsRelease = false
+    /// Where both streams were when the cut was made that frames are released by next.
+    var cutHandled: UInt64 = 0
+    var cutProduced: UInt64 = 0
+    /// Frames whose answers wait, and those whose answers stand in the open batch.
+    var deferred: [UInt64] = []
+    var completed: [UInt64] = []
 
     /// What goes to it: bytes `outputStart..<outputEnd` of `output` are not sent.
     let output: Region
@@ -47,6 +71,27 @@ struct ListenerLink {
     var slots: [UInt32] = []
     /// Sessions with a queue that wait for room.
     var waiting: [UInt32] = []
+
+    /// How far the beginning of a channel has come.
+    enum Phase {
+        /// It has not said hello.
+        case greeting
+        /// It names its connections.
+        case resuming
+        /// It has named them all; its stream is not handled before those of others are known.
+        case resumed
+        /// What the former router was told is handled anew.
+        case replaying
+        /// That is done, here and not yet everywhere.
+        case replayed
+        case running
+    }
+
+    /// Whether its input waits for others.
+    var isPaused: Bool { phase == .resumed || phase == .replayed }
+
+    /// Whether it has said where its stream stands.
+    var hasResumed: Bool { phase != .greeting && phase != .resuming }
 
     /// Bytes that may be on their way to a listener.
     static var window: UInt64 {
@@ -129,16 +174,44 @@ struct ListenerLink {
         acknowledgements.removeAll(keepingCapacity: true)
     }
 
-    /// Closes the open batch, or writes an empty one where there is input to answer.
+    /// What a batch answers. The former router may have answered more than is handled anew so far.
+    private var answers: UInt64 { max(handled, answered) }
+
+    /// Whether there is something to say.
+    var hasBatch: Bool {
+        batch >= 0 || !acknowledgements.isEmpty || !completed.isEmpty || answers != answered
+            || (wantsRelease && released != toldReleased)
+    }
+
+    /// Closes the open batch, or writes an empty one where there is something to say by its head.
     mutating func closeBatch() {
+        guard hasBatch else { return }
         writeAcknowledgements()
-        if batch < 0 {
-            guard answered != handled else { return }
-            prepare(0)
+        if batch < 0 { prepare(0) }
+        if !deferred.isEmpty {
+            append(DeferredFrame(deferred).encoded())
+            deferred.removeAll(keepingCapacity: true)
+        }
+        if !completed.isEmpty {
+            append(CompletedFrame(completed).encoded())
+            completed.removeAll(keepingCapacity: true)
         }
         var head = output.mutableSpan(batch, BatchFrame.byteCount)
-        BatchFrame.write(to: &head, length: outputEnd &- batch &- BatchFrame.byteCount, answers: handled)
-        answered = handled
+        BatchFrame.write(
+            to: &head, length: outputEnd &- batch &- BatchFrame.byteCount, answers: answers, released: released)
+        answered = answers
+        toldReleased = released
+        wantsRelease = false
         batch = -1
+    }
+
+    /// The answer of a frame that ends at `offset` waits.
+    mutating func postpone(_ offset: UInt64) {
+        if deferred.last != offset { deferred.append(offset) }
+    }
+
+    /// The answer of a frame that waited is written.
+    mutating func complete(_ offset: UInt64) {
+        if completed.last != offset { completed.append(offset) }
     }
 }

@@ -39,14 +39,14 @@ extension Router {
             sessions[number].queue.waiting = UInt32(clamping: backlog.messages)
             sessions[number].queue.bytes = backlog.bytes
         }
-        leaveAll()
+        try store.forEachMark { storedMarks[$0.place] = $0.bytes }
         isLoadingRetained = true
         store.requestRetained(after: 0, rows: Self.retainedRows)
     }
 
-    /// Who was connected when the last router ended is away since then.
-    private mutating func leaveAll() {
-        for number in sessions.indices where sessions[number].flags.contains(.durable) {
+    /// Who was connected when the last router ended, and is not now, is away since then.
+    mutating func leaveAll() {
+        for number in sessions.indices where sessions[number].flags.isSuperset(of: [.durable, .away]) {
             let durable = Int(sessions[number].durable)
             guard durables[durable].endsAt == 0 else { continue }
             let expiry = durables[durable].expiry

@@ -32,17 +32,6 @@ extension Router {
         return store
     }
 
-    /// Everything that is to outlive the router is written, and the store closed.
-    mutating func closeStore() {
-        for number in sessions.indices where sessions[number].isDurable && sessions[number].isConnected {
-            park(number)
-        }
-        writeLingering(all: true)
-        if !log.isEmpty { submit() }
-        handle(store.close())
-        for link in links.indices where links[link].isTouched { flush(link) }
-    }
-
     private static func report(_ notice: StoreNotice) {
         switch notice {
         case .created(let path): Journal.log(.storeOpened, [.reason: "\(path) is new"])

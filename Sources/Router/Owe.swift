@@ -34,7 +34,8 @@ extension Router {
     private mutating func owe(_ publisher: Int, _ kind: UInt8, _ identifier: UInt16) -> UInt32 {
         let number = pendings.insert(
             PendingAcknowledgement(
-                session: UInt32(truncatingIfNeeded: publisher), packetIdentifier: identifier, kind: kind))
+                session: UInt32(truncatingIfNeeded: publisher), packetIdentifier: identifier, kind: kind,
+                offset: links[Int(sessions[publisher].link)].handled))
         if sessions[publisher].firstPending == noEntry {
             sessions[publisher].firstPending = number
         } else {
@@ -68,6 +69,8 @@ extension Router {
             pendings[debt].waits &+= 1
             waitForCommit(.pending(debt))
         }
+        links[Int(sessions[publication.publisher].link)].postpone(
+            links[Int(sessions[publication.publisher].link)].handled)
         settle(debt)
     }
 
@@ -86,6 +89,7 @@ extension Router {
             sessions[publisher].firstPending = pending.next
             pendings.remove(first)
             acknowledgePublish(publisher, pending.kind, pending.packetIdentifier, pending.reason)
+            links[Int(sessions[publisher].link)].complete(pending.offset)
         }
     }
 

@@ -13,6 +13,8 @@ struct PacketWindow: Equatable {
         case completion = 3
         /// A received QoS 2 PUBLISH for its PUBREL.
         case release = 4
+        /// A message of a former router's, for what of the first three is not known.
+        case unknown = 5
     }
 
     /// An identifier in use.
@@ -45,12 +47,33 @@ struct PacketWindow: Equatable {
 
     /// The identifier that was assigned last.
     var lastAssigned: UInt16 { last }
+
+    /// Goes on behind an identifier that a former router has assigned; 0: it has assigned none.
+    mutating func resume(after identifier: UInt16) { last = identifier }
     /// Identifiers in use.
     var count: Int { Int(used) }
 
     /// Takes an identifier that is not in use, in rising order, and notes what it waits for.
     mutating func assign(_ stage: Stage, entry: UInt32 = noEntry) -> UInt16 {
         repeat { last = last == .max ? 1 : last &+ 1 } while contains(last)
+        insert(Exchange(last, stage, entry: entry))
+        return last
+    }
+
+    /// The same for a session that the store keeps. The lowest four bits of an identifier say from which listener the
+    /// message came: should this router die, the next one finds by that, and by their order, which messages were
+    /// delivered.
+    mutating func assign(_ stage: Stage, entry: UInt32, origin: UInt8) -> UInt16 {
+        repeat {
+            let next = last & 0xFFF0 | UInt16(origin)
+            if next > last {
+                last = next
+            } else if next < 0xFFF0 {
+                last = next + 16
+            } else {
+                last = origin == 0 ? 16 : UInt16(origin)
+            }
+        } while contains(last)
         insert(Exchange(last, stage, entry: entry))
         return last
     }

@@ -18,6 +18,11 @@ extension Router {
         guard durables[durable].stored > 0, !durables[durable].isReading,
             sessions[number].queue.waiting - durables[durable].stored < Self.lowWater, sessions[number].isConnected
         else { return }
+        requestPage(number)
+    }
+
+    mutating func requestPage(_ number: Int) {
+        let durable = Int(sessions[number].durable)
         durables[durable].isReading = true
         durables[durable].readAfter =
             log.isEmpty && commits.committed == commits.submitted ? .max : commits.committed
@@ -38,6 +43,7 @@ extension Router {
             load(row, page.bytes(of: row), page.identifiers(of: row).array, number, durable)
         }
         if page.rows.isEmpty, durables[durable].stored > 0 { findNothing(number, durable) }
+        if sessions[number].flags.contains(.resuming) { readOn(number, page) }
         wait(number)
     }
 
@@ -76,7 +82,9 @@ extension Router {
     private mutating func load(
         _ row: QueuedRow, _ bytes: RawSpan, _ identifiers: [UInt8], _ number: Int, _ durable: Int
     ) {
-        var flags = QueueEntry.Flags(rawValue: row.head.flags).union(.written)
+        let isVolatile = resumptions[UInt32(number)]?.isVolatile ?? false
+        var flags = QueueEntry.Flags(rawValue: row.head.flags & 15)
+        if !isVolatile { flags.insert(.written) }
         if row.head.stage == 1 { flags.insert(.received) }
         if row.head.packetIdentifier != 0 { flags.insert([.identified, .sent]) }
         var message = noEntry
@@ -89,7 +97,8 @@ extension Router {
         let entry = queues.append(
             QueueEntry(
                 message: message, session: UInt32(number), packetIdentifier: row.head.packetIdentifier,
-                qos: row.head.qos, flags: flags, size: UInt32(size), sequence: row.sequence),
+                qos: row.head.qos, flags: flags, size: UInt32(size), sequence: isVolatile ? 0 : row.sequence,
+                origin: row.head.flags >> 4),
             identifiers: identifiers, to: &sessions[number].queue)
         // It was counted already, as one that lies in the store.
         if durables[durable].stored > 0 {

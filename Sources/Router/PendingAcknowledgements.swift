@@ -16,6 +16,10 @@ struct PendingAcknowledgement {
     /// The packet's type.
     var kind: UInt8
     var reason = ReasonCode.success
+    /// Where the message's frame ends in its listener's stream.
+    var offset: UInt64 = 0
+    /// Of the cut that it came before.
+    var cut: UInt64 = 0
 }
 
 /// The acknowledgements that wait, of all publishers.
@@ -25,6 +29,9 @@ struct PendingAcknowledgements: ~Copyable {
     private var free = noEntry
     /// How many wait.
     private(set) var count = 0
+    /// How many of them came before the last cut, and its number.
+    private(set) var older = 0
+    private var cut: UInt64 = 0
 
     subscript(number: UInt32) -> PendingAcknowledgement {
         @inline(__always) get { table[Int(number)] }
@@ -33,6 +40,8 @@ struct PendingAcknowledgements: ~Copyable {
 
     mutating func insert(_ pending: PendingAcknowledgement) -> UInt32 {
         count &+= 1
+        var pending = pending
+        pending.cut = cut
         guard free != noEntry else {
             table.append(pending)
             return UInt32(table.count - 1)
@@ -43,8 +52,15 @@ struct PendingAcknowledgements: ~Copyable {
         return number
     }
 
+    /// Counts from now on those that wait now.
+    mutating func makeCut() {
+        cut &+= 1
+        older = count
+    }
+
     mutating func remove(_ number: UInt32) {
         count &-= 1
+        if table[Int(number)].cut != cut { older &-= 1 }
         table[Int(number)].next = free
         free = number
     }

@@ -111,8 +111,8 @@ extension Router {
     mutating func publish(_ message: Outgoing) {
         let interrupted = publication
         publication = Publication()
-        if message.retain { _ = retain(message) }
-        route(message)
+        if message.retain, !replay.isStored { _ = retain(message) }
+        if replay.isActive { routeAnew(message) } else { route(message) }
         publication = interrupted
     }
 }

@@ -17,7 +17,7 @@ extension Router {
         guard isDurable || sessions[number].isConnected, makeRoom(number, size) else { return }
         if isDurable, belongsInStore(number) {
             let head = EntryHead(
-                qos: qos, flags: retain ? QueueEntry.Flags.retain.rawValue : 0, packetIdentifier: 0, stage: 0)
+                qos: qos, flags: QueueEntry.lastingFlags(retain ? .retain : [], origin), packetIdentifier: 0, stage: 0)
             return spill(number, head, identifiers: identifiers, size: size)
         }
         // Behind what lies in the store it would overtake that.
@@ -28,9 +28,12 @@ extension Router {
             QueueEntry(
                 message: keep(message), session: UInt32(number), qos: qos, flags: retain ? .retain : [],
                 group: group, size: UInt32(size), sequence: isDurable ? nextSequence(number) : 0,
-                pending: isDurable ? addDebt() : noEntry),
+                pending: isDurable ? addDebt() : noEntry, origin: isDurable ? origin : 0),
             identifiers: identifiers, to: &sessions[number].queue)
         enlist(entry)
+        if sessions[number].flags.contains(.resuming), !isApplied(number, away: true) {
+            queues[entry].flags.insert(.undelivered)
+        }
         if isDurable { linger(entry) }
         count(.messagesQueued)
         wait(number)
@@ -42,7 +45,8 @@ extension Router {
 
     private func belongsInStore(_ number: Int) -> Bool {
         let queue = sessions[number].queue
-        return !sessions[number].isConnected || durables[Int(sessions[number].durable)].stored > 0
+        let isAway = !sessions[number].isConnected && !sessions[number].flags.contains(.resuming)
+        return isAway || durables[Int(sessions[number].durable)].stored > 0
             || queue.waiting >= Self.memoryMessages || queue.bytes >= Self.memoryBytes
     }
 

@@ -34,6 +34,8 @@ struct QueueEntry {
 
     /// The publisher's acknowledgement that waits for it; `noEntry`: none.
     var pending = noEntry
+    /// The listener of its publisher, see `PacketWindow.assign`; below 16.
+    var origin: UInt8 = 0
 
     struct Flags: OptionSet {
         let rawValue: UInt8
@@ -51,6 +53,8 @@ struct QueueEntry {
         static var identified: Flags { Flags(rawValue: 32) }
         /// Not sent on this connection: the queue counts it.
         static var queued: Flags { Flags(rawValue: 64) }
+        /// No router has sent it, while that is being found out of others.
+        static var undelivered: Flags { Flags(rawValue: 128) }
     }
 }
 

@@ -40,19 +40,19 @@ extension Router {
         links[link].inputEnd = count
     }
 
-    private mutating func handleFrames(_ link: Int) throws(FrameError) {
+    /// Handles what has arrived of a link, as far as it may be.
+    mutating func handleFrames(_ link: Int) throws(FrameError) {
+        if links[link].phase != .running {
+            try handleBeginning(link)
+            guard links[link].isOpen, links[link].phase == .running else { return }
+        }
         let start = links[link].inputStart
         let bytes = links[link].input.span(start, links[link].inputEnd - start)
         var position = 0
         while let header = try FrameHead.read(bytes, at: position) {
             guard bytes.byteCount &- position >= header.length else {
-                guard header.length <= links[link].input.byteCount - ListenerLink.receiveSize else {
-                    throw FrameError("a frame longer than any may be")
-                }
+                try check(link, header)
                 break
-            }
-            guard links[link].saidHello || header.type == .hello else {
-                throw FrameError("a channel that does not begin with Hello")
             }
             links[link].handled &+= UInt64(truncatingIfNeeded: header.length)
             switch header.type {
@@ -64,10 +64,17 @@ extension Router {
             guard links[link].isOpen else { return }
             position &+= header.length
             if links[link].batch >= 0, links[link].outputEnd &- links[link].batch > ListenerLink.batchLength {
-                links[link].closeBatch()
+                closeBatch(link)
             }
         }
         links[link].inputStart = start + position
+    }
+
+    /// Refuses a frame that will never be whole.
+    func check(_ link: Int, _ header: FrameHead) throws(FrameError) {
+        guard header.length <= links[link].input.byteCount - ListenerLink.receiveSize else {
+            throw FrameError("a frame longer than any may be")
+        }
     }
 
     /// The listener broke the catalogue: reports it, to be replaced, and ends its sessions.

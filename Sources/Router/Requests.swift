@@ -9,11 +9,6 @@ extension Router {
     @inline(never)
     mutating func handleRequest(_ link: Int, _ bytes: RawSpan, _ type: FrameType) throws(FrameError) {
         switch type {
-        case .hello:
-            guard try Hello(decoding: bytes).worker == links[link].worker, !links[link].saidHello else {
-                throw FrameError("a greeting that does not fit the channel")
-            }
-            links[link].saidHello = true
         case .connect: try connect(link, ConnectFrame(decoding: bytes))
         case .disconnected: disconnected(link, try DisconnectedFrame(decoding: bytes))
         case .subscribe: subscribe(link, try SubscribeFrame(decoding: bytes))

@@ -94,6 +94,32 @@ package struct Router: ~Copyable {
     let startedAt = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     var isStopped = false
 
+    /// Channels that there have been.
+    var serials: UInt32 = 0
+    /// The cut that frames are released by next.
+    var releaseCut = Cut()
+    /// Bytes of a stream that are handled and not released, of the listener with the most.
+    var unreleased: UInt64 = 0
+    /// Milliseconds of the router's clock at which listeners were last told of releases for their own sake.
+    var toldReleasesAt: UInt64 = 0
+
+    /// The listeners that there are at the start have not all been heard, and nobody is served.
+    var isStarting = true
+    /// Milliseconds of the router's clock after which they are not waited for any more.
+    var startsAt: UInt64
+    /// The frame of a former router's that is being handled anew.
+    var replay = Replay()
+    /// By place: how far the stream of a listener is in the store, or was handed to it.
+    var storedMarks: [UInt32: UInt64] = [:]
+    /// Durable sessions of which it is being found out what their clients have.
+    var resumptions: [UInt32: Resumption] = [:]
+    /// Those of them whose messages are being read from the store.
+    var resumptionReads = 0
+    /// By link and slot: connections that others had taken over, with their generations and sessions.
+    var replaced: [UInt64: (generation: UInt32, session: UInt32)] = [:]
+    /// Sessions whose clients may acknowledge what is not known.
+    var haunted: [UInt32: Haunting] = [:]
+
     init(
         welcome: Welcome, settings: RouterSettings, control: consuming ControlChannel, store: consuming Store
     ) throws(SystemError) {
@@ -111,6 +137,7 @@ package struct Router: ~Copyable {
         self.settings = settings
         self.control = control
         self.poller = poller
+        startsAt = monotonicMilliseconds() + Self.patienceAtStart
         tree = TopicTree(limits: Self.treeLimits(settings))
         retained = RetainedSet(limits: Self.retainedLimits(settings))
     }

@@ -7,7 +7,6 @@ import Store
 extension Router {
     /// Turns until the supervisor says stop or goes away. Fatal: epoll that fails.
     mutating func run() {
-        report(Ready())
         var isSweeping = false
         while !isStopped {
             let count: Int
@@ -29,11 +28,16 @@ extension Router {
                     handleLink(Int(truncatingIfNeeded: tag), poller.readiness(index))
                 }
             }
-            isSweeping = expire()
-            publishSystemTopics()
-            continueReplays()
+            guard !isStopped else { return }
+            if isRecovering { continueRecovery() }
+            if !isStarting {
+                isSweeping = expire()
+                publishSystemTopics()
+                continueReplays()
+            }
             for link in links.indices where links[link].isTouched { flush(link) }
             commitTurn()
+            releaseFrames()
         }
     }
 
@@ -51,7 +55,9 @@ extension Router {
         if let first = lingering.first {
             return Int32(clamping: max(1, Int64(first.since &+ Self.lingering) - Int64(milliseconds)))
         }
-        return replays.patience
+        var patience = min(replays.patience, patienceForReleases)
+        if !log.isEmpty { patience = min(patience, Int32(Self.removalInterval)) }
+        return isStarting ? min(patience, 10) : patience
     }
 
     private mutating func handleLink(_ link: Int, _ readiness: Poller.Interest) {

@@ -45,10 +45,14 @@ struct Session {
         static var opening: Flags { Flags(rawValue: 16) }
         /// It has no connection.
         static var away: Flags { Flags(rawValue: 32) }
+        /// What its client has of the former router's messages is being found out.
+        static var resuming: Flags { Flags(rawValue: 64) }
+        /// A former router has opened its connection.
+        static var resumed: Flags { Flags(rawValue: 128) }
 
         /// Nothing can be sent to it now.
         static var silent: Flags {
-            @inline(__always) get { Flags(rawValue: 1 | 16 | 32) }
+            @inline(__always) get { Flags(rawValue: 1 | 16 | 32 | 64) }
         }
     }
 

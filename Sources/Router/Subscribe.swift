@@ -10,6 +10,7 @@ extension Router {
     mutating func subscribe(_ link: Int, _ frame: SubscribeFrame) {
         guard let number = session(link, frame.slot, frame.generation) else { return }
         var codes: [UInt8] = []
+        var granted: [SubscribeFrame.Item] = []
         var replayed: [(filter: [UInt8], qos: UInt8)] = []
         for item in frame.items {
             guard let existed = add(number, item, frame.identifier) else {
@@ -18,6 +19,7 @@ extension Router {
                 continue
             }
             codes.append(item.options & 0b11)
+            if !sessions[number].isDurable { granted.append(item) }
             // Retain handling: 0 always, 1 for a new subscription, 2 never [MQTT-3.3.1-9 ... 3.3.1-11]; and never for a
             // shared one (MQTT 5 §4.8.2).
             let handling = item.options >> 4 & 0b11
@@ -32,7 +34,7 @@ extension Router {
             number,
             SubackFrame(
                 slot: frame.slot, generation: frame.generation, packetIdentifier: frame.packetIdentifier,
-                reasonCodes: codes
+                reasonCodes: codes, identifier: frame.identifier, items: granted
             ).encoded())
         for (filter, qos) in replayed { replayRetained(number, filter, qos: qos, identifier: frame.identifier) }
     }
@@ -51,7 +53,8 @@ extension Router {
                 log.putSubscription(
                     UInt32(number), item.filter.span.raw, options: item.options & 0b1111, identifier: identifier)
             }
-            return existed
+            // The former router may have stored it for this very frame.
+            return existed && !replay.isStored
         } catch {
             Journal.log(
                 .limitReached,
@@ -68,7 +71,7 @@ extension Router {
         var codes: [UInt8] = []
         for filter in frame.filters {
             stopReplay(number, filter)
-            guard tree.unsubscribe(filter.span, session: UInt32(number)) else {
+            guard tree.unsubscribe(filter.span, session: UInt32(number)) || replay.isStored else {
                 codes.append(ReasonCode.noSubscriptionExisted.rawValue)
                 continue
             }
@@ -79,7 +82,7 @@ extension Router {
             number,
             UnsubackFrame(
                 slot: frame.slot, generation: frame.generation, packetIdentifier: frame.packetIdentifier,
-                reasonCodes: codes
+                reasonCodes: codes, filters: sessions[number].isDurable ? [] : frame.filters
             ).encoded())
     }
 

@@ -15,7 +15,7 @@ final class Applier {
     let insertMessage, deleteMessage, putReference, subtractReferences, deleteUnreferenced, deleteReference: Statement
     private let putSession, deleteSession, putSubscription, deleteSubscription, deleteSubscriptions: Statement
     private let putReceived, deleteReceived: Statement
-    private let putRetained, deleteRetained, addBacklog, deleteBacklog, putClock: Statement
+    private let putRetained, deleteRetained, addBacklog, deleteBacklog, putClock, putMark: Statement
 
     /// By session; the one that came last apart, because entries of one session often follow each other.
     private var differences: [UInt32: Difference] = [:]
@@ -73,6 +73,7 @@ final class Applier {
             """)
         deleteBacklog = try Statement(connection, "DELETE FROM backlog WHERE session = ?")
         putClock = try Statement(connection, "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)")
+        putMark = try Statement(connection, "INSERT OR REPLACE INTO mark VALUES (?,?,?)")
     }
 
     /// Forgets what a transaction had added up.
@@ -175,6 +176,11 @@ final class Applier {
             unsafe putClock.bind(3, text: rest)
             putClock.bind(4, operation.expiresAt)
             try putClock.run()
+        case .putMark:
+            putMark.bind(1, Int64(operation.long))
+            putMark.bind(2, operation.number)
+            putMark.bind(3, Checksum.mark(operation.long, operation.number))
+            try putMark.run()
         }
     }
 

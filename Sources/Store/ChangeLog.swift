@@ -143,6 +143,11 @@ package struct ChangeLog: Sendable {
         append(Operation(kind: .removeRetained), RawSpan(), topic)
     }
 
+    /// Says how far the stream of a listener is in the store, this log included.
+    package mutating func putMark(_ place: UInt32, _ bytes: UInt64) {
+        append(Operation(kind: .putMark, number: bytes, long: place))
+    }
+
     // MARK: The buffer
 
     mutating func putClock(_ mark: ClockMark) {

@@ -73,6 +73,13 @@ extension Checksum {
         return sum.value
     }
 
+    static func mark(_ place: UInt32, _ bytes: UInt64) -> Int64 {
+        var sum = Checksum(8)
+        sum.add(UInt64(place))
+        sum.add(bytes)
+        return sum.value
+    }
+
     /// - Parameter bytes: the identifiers, and topic, payload and properties where the entry holds them itself.
     @inline(__always)
     static func entry(

@@ -5,6 +5,7 @@ enum Columns {
     static let session = "number, client, version, expiry_interval, expires_at, will, will_at, checksum"
     static let subscription = "id, session, filter, options, identifier, checksum"
     static let received = "key, checksum"
+    static let mark = "place, bytes, checksum"
     static let queue =
         "key, state, qos, size, message, expires_at, checksum, identifiers, topic, payload, properties"
     static let message = "id, expires_at, checksum, topic, payload, properties"
@@ -49,6 +50,13 @@ extension StoredReceived {
             return nil
         }
         self.init(session: UInt32(key >> 16), packetIdentifier: UInt16(truncatingIfNeeded: key))
+    }
+}
+
+extension StoredMark {
+    init?(_ row: Statement) {
+        self.init(place: UInt32(truncatingIfNeeded: row.integer(0)), bytes: row.unsigned(1))
+        guard Int64(place) == row.integer(0), Checksum.mark(place, bytes) == row.integer(2) else { return nil }
     }
 }
 

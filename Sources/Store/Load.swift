@@ -17,6 +17,11 @@ extension Store {
         try load { connection throws(SQLiteFailure) in try Loading.received(connection, body) }
     }
 
+    /// Calls `body` with every listener's mark.
+    package func forEachMark(_ body: (StoredMark) -> Void) throws(StoreError) {
+        try load { connection throws(SQLiteFailure) in try Loading.marks(connection, body) }
+    }
+
     /// What lies in the queues that are not empty; no row of them is counted for it.
     package func backlogs() throws(StoreError) -> [Backlog] {
         try load { connection throws(SQLiteFailure) in try Loading.backlogs(connection) }
@@ -54,6 +59,14 @@ enum Loading {
         let statement = try Statement(connection, "SELECT \(Columns.received) FROM received ORDER BY key")
         while try statement.step() {
             guard let row = StoredReceived(statement) else { throw .falseRow("received") }
+            body(row)
+        }
+    }
+
+    static func marks(_ connection: Connection, _ body: (StoredMark) -> Void) throws(SQLiteFailure) {
+        let statement = try Statement(connection, "SELECT \(Columns.mark) FROM mark ORDER BY place")
+        while try statement.step() {
+            guard let row = StoredMark(statement) else { throw .falseRow("mark") }
             body(row)
         }
     }

@@ -87,6 +87,7 @@ extension Store {
         try Loading.sessions(connection) { _ in }
         try Loading.subscriptions(connection) { _ in }
         try Loading.received(connection) { _ in }
+        try Loading.marks(connection) { _ in }
         _ = try Loading.backlogs(connection)
         // Whether every table is there.
         _ = try Applier(connection)

@@ -36,6 +36,8 @@ struct Operation: BitwiseCopyable {
         case removeRetained
         /// number = store seconds, last = wall seconds, expiresAt = seconds since boot; rest = the boot's id.
         case putClock
+        /// long = place, number = bytes.
+        case putMark
     }
 
     var kind: Kind

@@ -47,6 +47,19 @@ package struct StoredSubscription: Equatable, Sendable {
     }
 }
 
+/// How far the stream of a listener is in the store.
+package struct StoredMark: Equatable, Sendable {
+    /// The listener's place.
+    package var place: UInt32
+    /// Up to this offset of the stream.
+    package var bytes: UInt64
+
+    package init(place: UInt32, bytes: UInt64) {
+        self.place = place
+        self.bytes = bytes
+    }
+}
+
 /// A packet identifier of a QoS 2 message that a session has sent and not yet released.
 package struct StoredReceived: Hashable, Sendable {
     package var session: UInt32

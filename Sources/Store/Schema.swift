@@ -37,7 +37,8 @@ enum Schema {
             FROM queue LEFT JOIN message ON message.id = queue.message
             LEFT JOIN session ON session.number = queue.key >> 40;
         CREATE VIEW received_ids AS SELECT key >> 16 AS session, key & 65535 AS packet_id FROM received;
-        """
+        """,
+        "CREATE TABLE mark (place INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL)",
     ]
 
     /// Brings a store of an older version, or an empty file, to this version.

@@ -92,7 +92,7 @@ import Testing
 
     @Test func aCountBeyondTheFrameIsRefusedBeforeMemoryIsTaken() {
         func frame(_ type: FrameType, _ fields: [UInt8]) -> [UInt8] {
-            withLength(Hello(worker: 0, generation: 0).encoded()[..<4] + [type.rawValue, 0, 1, 0] + fields)
+            withLength(Hello(worker: 0, generation: 0).encoded()[..<4] + [type.rawValue, 0, 2, 0] + fields)
         }
         let error = FrameError("a count beyond the frame's end")
         let ends = [UInt8](repeating: 0xFF, count: 4)
@@ -124,7 +124,7 @@ import Testing
 
     @Test func headsOutOfRangeAreRefused() throws {
         func head(_ length: UInt32) throws -> FrameHead? {
-            let word = UInt64(length) | UInt64(FrameType.ping.rawValue) << 32 | 1 << 48
+            let word = UInt64(length) | UInt64(FrameType.ping.rawValue) << 32 | UInt64(catalogueVersion) << 48
             let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) }
             return try FrameHead.read(bytes.span.raw, at: 0)
         }

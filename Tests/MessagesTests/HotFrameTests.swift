@@ -14,7 +14,7 @@ import Testing
         }
         #expect(
             bytes == [
-                32, 0, 0, 0, 0x22, 0b1011, 1, 0,  // length, type, flags, version
+                32, 0, 0, 0, 0x22, 0b1011, 2, 0,  // length, type, flags, version
                 4, 3, 2, 1, 0x22, 0x21, 3, 0,  // slot, packet identifier, topic length
                 2, 0, 0, 0, 0x14, 0x13, 0x12, 0x11,  // properties' length, generation
             ] + Array("a/bxyzPP".utf8))
@@ -48,7 +48,7 @@ import Testing
         #expect(throws: error) { try frame(topic: .max, properties: 0, message: 10) }
         #expect(throws: error) { try frame(topic: 1, properties: .max, message: 10) }
         #expect(throws: FrameError("PUBLISH frame shorter than its head")) {
-            try publish([8, 0, 0, 0, 0x22, 0, 1, 0])
+            try publish([8, 0, 0, 0, 0x22, 0, 2, 0])
         }
     }
 
@@ -70,7 +70,7 @@ import Testing
         }
         #expect(
             bytes == [
-                56, 0, 0, 0, 0x33, 0, 1, 0,  // length, type, flags, version
+                56, 0, 0, 0, 0x33, 0, 2, 0,  // length, type, flags, version
                 2, 0, 0, 0, 3, 0, 0, 0,  // recipients, topic length
                 2, 0, 0, 0, 6, 0, 0, 0,  // properties' length, payload length
             ] + Array("a/bpayldPR".utf8) + [0, 0, 0, 0, 0, 0] + [
@@ -108,7 +108,7 @@ import Testing
                 }
             }
         }
-        #expect(throws: FrameError("Deliver frame shorter than its head")) { try deliver([8, 0, 0, 0, 0x33, 0, 1, 0]) }
+        #expect(throws: FrameError("Deliver frame shorter than its head")) { try deliver([8, 0, 0, 0, 0x33, 0, 2, 0]) }
     }
 
     @Test func anAcknowledgementLiesAsDocumented() {
@@ -119,7 +119,7 @@ import Testing
         #expect(entry.generation == 0x0203)
         #expect(entry.packetIdentifier == 0xABCD)
         #expect(entry.kind == 13)
-        #expect(FrameHead.word(length: 16, type: .acknowledge) == 0x0001_0042_0000_0010)
+        #expect(FrameHead.word(length: 16, type: .acknowledge) == 0x0002_0042_0000_0010)
     }
 
     @Test func entriesKeepTheirFields() {
@@ -141,16 +141,21 @@ import Testing
 
     @Test func aBatchLiesAsDocumented() throws {
         var bytes = [UInt8](repeating: 0xEE, count: BatchFrame.byteCount)
-        write(&bytes) { BatchFrame.write(to: &$0, length: 0x010203, answers: 0x0807_0605_0403_0201) }
+        write(&bytes) {
+            BatchFrame.write(
+                to: &$0, length: 0x010203, answers: 0x0807_0605_0403_0201, released: 0x1817_1615_1413_1211)
+        }
         #expect(
             bytes == [
-                24, 0, 0, 0, 0x31, 0, 1, 0,
+                32, 0, 0, 0, 0x31, 0, 2, 0,
                 3, 2, 1, 0, 0, 0, 0, 0,
                 1, 2, 3, 4, 5, 6, 7, 8,
+                0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
             ])
         let whole = try batch(bytes)
         #expect(whole?.length == 0x010203)
         #expect(whole?.answers == 0x0807_0605_0403_0201)
+        #expect(BatchFrame.released(bytes.span.raw, at: 0) == 0x1817_1615_1413_1211)
         for length in 0..<bytes.count {
             let none = try batch(Array(bytes[..<length]))
             #expect(none == nil)
@@ -166,7 +171,7 @@ import Testing
         for _ in 0..<5000 {
             var bytes = (0..<(24 + random.below(60))).map { _ in UInt8(random.below(8) == 0 ? 255 : random.below(30)) }
             for i in 0..<4 { bytes[i] = UInt8(truncatingIfNeeded: bytes.count >> (8 * i)) }
-            (bytes[6], bytes[7]) = (1, 0)
+            (bytes[6], bytes[7]) = (2, 0)
             bytes[4] = FrameType.publish.rawValue
             if let frame = try? publish(bytes) {
                 #expect(frame.payloadLength >= 0, "seed \(seed)")

@@ -14,8 +14,9 @@ let catalogue: [any RandomFrame.Type] = [
     Ready.self, Pong.self, Closed.self, Stopped.self, Answer.self, Fault.self, Prepared.self, Retired.self,
     StreamAnswer.self,
     ConnectFrame.self, SubscribeFrame.self, UnsubscribeFrame.self, DisconnectedFrame.self, CongestionFrame.self,
-    ConsumedFrame.self,
-    ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self,
+    ConsumedFrame.self, ResumeFrame.self, ResumeEnd.self,
+    ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self, MarksFrame.self,
+    DeferredFrame.self, CompletedFrame.self,
     Hello.self,
 ]
 
@@ -205,7 +206,7 @@ extension ConnackFrame: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         Self(
             slot: r.integer(), generation: r.integer(), reasonCode: r.integer(), sessionPresent: r.bool(),
-            sessionExpiry: r.integer(), clientIdentifier: r.octets(upTo: 9))
+            sessionExpiry: r.integer(), durable: r.bool(), clientIdentifier: r.octets(upTo: 9))
     }
 }
 
@@ -261,7 +262,8 @@ extension SubackFrame: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         Self(
             slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(),
-            reasonCodes: r.octets(upTo: 9))
+            reasonCodes: r.octets(upTo: 9), identifier: r.integer(),
+            items: r.list { SubscribeFrame.Item(filter: $0.octets(upTo: 9), options: $0.integer()) })
     }
 }
 
@@ -269,12 +271,48 @@ extension UnsubackFrame: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         Self(
             slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(),
-            reasonCodes: r.octets(upTo: 9))
+            reasonCodes: r.octets(upTo: 9), filters: r.list { $0.octets(upTo: 9) })
     }
 }
 
+extension StreamMark {
+    static func random(_ r: inout SplitMix64) -> Self { Self(place: r.integer(), offset: r.integer()) }
+}
+
 extension Hello: RandomFrame {
-    static func random(_ r: inout SplitMix64) -> Self { Self(worker: r.integer(), generation: r.integer()) }
+    static func random(_ r: inout SplitMix64) -> Self {
+        let (one, other): (UInt64, UInt64) = (r.integer(), r.integer())
+        return Self(
+            worker: r.integer(), generation: r.integer(), from: min(one, other), answered: max(one, other),
+            marks: r.list { .random(&$0) })
+    }
+}
+
+extension ResumeFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            connect: .random(&r), congested: r.bool(), outstanding: r.integer(), lastPacketIdentifier: r.integer(),
+            window: r.list { $0.integer() },
+            subscriptions: r.list {
+                Subscription(identifier: $0.integer(), options: $0.integer(), filter: $0.octets(upTo: 9))
+            })
+    }
+}
+
+extension ResumeEnd: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(until: r.integer()) }
+}
+
+extension MarksFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(r.list { .random(&$0) }) }
+}
+
+extension DeferredFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(r.list { $0.integer() }) }
+}
+
+extension CompletedFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(r.list { $0.integer() }) }
 }
 
 extension TakeOver: RandomFrame {

@@ -17,7 +17,8 @@ struct RouterBench: ~Copyable {
     let folder: Folder
 
     /// - Parameter folder: what an earlier router left, whose store is closed.
-    init(_ settings: RouterSettings = RouterSettings(), folder: Folder = Folder()) throws {
+    /// - Parameter greets: the listeners have new arenas, and say so; else the test says what they do.
+    init(_ settings: RouterSettings = RouterSettings(), folder: Folder = Folder(), greets: Bool = true) throws {
         self.folder = folder
         let ends = try ControlChannel.pair()
         var settings = settings
@@ -34,7 +35,21 @@ struct RouterBench: ~Copyable {
         self.router = router
         self.listeners = listeners
         supervisor = ControlChannel(descriptor: ends.supervisor)
-        for link in 0..<2 { say(link, Hello(worker: UInt32(100 + link), generation: 1).encoded()) }
+        if greets { greet() }
+    }
+
+    /// Two listeners with new arenas: nothing went before.
+    private mutating func greet() {
+        for link in 0..<2 {
+            say(link, Hello(worker: UInt32(100 + link), generation: 1).encoded())
+            say(link, ResumeEnd(until: 0).encoded())
+        }
+        settle()
+        do {
+            _ = try report(Ready.self)
+        } catch {
+            Issue.record("a router that is not ready: \(error)")
+        }
     }
 
     /// Lets the router handle a frame of a listener's.
@@ -52,9 +67,12 @@ struct RouterBench: ~Copyable {
         }
     }
 
-    /// Every frame that the router has for a listener but greetings and acknowledgements, until it has no more.
+    /// Frames that are not for clients, and acknowledgements.
+    private static let unheard: [UInt8] = [FrameType.acknowledge, .hello, .marks, .deferred, .completed].map(\.rawValue)
+
+    /// Every frame that the router has for a listener but those, until it has no more.
     mutating func hear(_ link: Int) -> [[UInt8]] {
-        listen(link).filter { $0[4] != FrameType.acknowledge.rawValue && $0[4] != FrameType.hello.rawValue }
+        listen(link).filter { !Self.unheard.contains($0[4]) }
     }
 
     /// The acknowledgements for a listener's clients.
@@ -68,8 +86,12 @@ struct RouterBench: ~Copyable {
     /// Ends turns until everything that was changed is on disk. What lingers does so until `pass(_:)`.
     mutating func settle() {
         repeat {
+            if router.isRecovering { router.continueRecovery() }
             for link in router.links.indices where router.links[link].isTouched { router.flush(link) }
+            // What nobody waits for is written, too.
+            router.submittedAt = 0
             router.commitTurn()
+            router.releaseFrames()
             var wait = pollfd(fd: router.store.descriptor, events: Int16(POLLIN), revents: 0)
             let isBusy = router.commits.submitted > router.commits.committed || isReading
             // One descriptor, of the router's own.
@@ -77,6 +99,7 @@ struct RouterBench: ~Copyable {
             router.handleStore()
         } while router.commits.submitted > router.commits.committed || isReading
             || router.links.contains { $0.isTouched && !$0.waiting.isEmpty && $0.hasRoom }
+            || (router.isRecovering && !router.links.contains { $0.isOpen && $0.phase == .greeting })
     }
 
     private var isReading: Bool { router.durables.contains { $0.isReading } || router.isLoadingRetained }
@@ -93,7 +116,7 @@ struct RouterBench: ~Copyable {
         let all = listen(link)
         let acknowledgements = entries(all).map { SlotEntry(word: $0) }
         return (
-            all.filter { $0[4] != FrameType.acknowledge.rawValue && $0[4] != FrameType.hello.rawValue },
+            all.filter { !Self.unheard.contains($0[4]) },
             acknowledgements.map { Entry($0.kind, $0.slot, $0.packetIdentifier) }
         )
     }
@@ -141,6 +164,35 @@ struct RouterBench: ~Copyable {
         }
     }
 
+    /// All that the router has put into the channel to a listener and that was not taken out.
+    func take(_ link: Int) -> [UInt8] {
+        var piece = [UInt8](repeating: 0, count: 1 << 20)
+        var bytes: [UInt8] = []
+        while true {
+            // The array is as long as the call is told.
+            let count = unsafe recv(listeners.ends[link], &piece, piece.count, 0)
+            guard count > 0 else { return bytes }
+            bytes += piece[..<count]
+        }
+    }
+
+    /// Waits until the store has something to say, if it is to.
+    func awaitStore(milliseconds: Int32) {
+        var wait = pollfd(fd: router.store.descriptor, events: Int16(POLLIN), revents: 0)
+        // One descriptor, of the router's own.
+        _ = unsafe poll(&wait, 1, milliseconds)
+    }
+
+    /// The router is killed: what it had handed to the store is on disk, or will be.
+    mutating func kill() {
+        router.store.close()
+        for link in router.links.indices where router.links[link].isOpen {
+            close(router.links[link].descriptor)
+            router.links[link].input.release()
+            router.links[link].output.release()
+        }
+    }
+
     // MARK: what clients do; every connection has generation 1
 
     mutating func connect(
@@ -172,7 +224,7 @@ struct RouterBench: ~Copyable {
 
     /// The router ends: in order, or as far as its store is concerned at the end of a turn.
     mutating func end(inOrder: Bool) {
-        if inOrder { router.closeStore() } else { router.store.close() }
+        if inOrder { router.retire() } else { router.store.close() }
     }
 
     mutating func subscribe(_ link: Int, _ slot: UInt32, _ filter: String, qos: UInt8) {
@@ -187,20 +239,7 @@ struct RouterBench: ~Copyable {
     mutating func publish(
         _ link: Int, _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8 = 0, identifier: UInt16 = 0
     ) {
-        var frame = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
-        writeHead(&frame, slot, qos, identifier, topic.utf8.count, payload.utf8.count)
-        say(link, frame + Array(topic.utf8) + Array(payload.utf8))
-    }
-
-    private func writeHead(
-        _ frame: inout [UInt8], _ slot: UInt32, _ qos: UInt8, _ identifier: UInt16, _ topic: Int, _ payload: Int
-    ) {
-        var elements = frame.mutableSpan
-        // Any bits make a byte.
-        var span = unsafe elements.mutableBytes
-        PublishFrame.writeHead(
-            to: &span, slot: slot, generation: 1, packetIdentifier: identifier, flags: qos << 1, topicLength: topic,
-            payloadLength: payload, propertiesLength: 0)
+        say(link, publishFrame(slot, topic, payload, qos: qos, identifier: identifier))
     }
 
     mutating func acknowledge(_ link: Int, _ kind: UInt8, _ slot: UInt32, _ identifier: UInt16) {
@@ -208,6 +247,20 @@ struct RouterBench: ~Copyable {
         let words = [FrameHead.word(length: 16, type: .acknowledge), entry.word]
         say(link, words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } })
     }
+}
+
+/// A PUBLISH of the connection in a slot, whose generation is 1.
+func publishFrame(
+    _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8, identifier: UInt16, flags: UInt8 = 0
+) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
+    var elements = frame.mutableSpan
+    // Any bits make a byte.
+    var span = unsafe elements.mutableBytes
+    PublishFrame.writeHead(
+        to: &span, slot: slot, generation: 1, packetIdentifier: identifier, flags: qos << 1 | flags,
+        topicLength: topic.utf8.count, payloadLength: payload.utf8.count, propertiesLength: 0)
+    return frame + Array(topic.utf8) + Array(payload.utf8)
 }
 
 /// A folder of the test's own, removed with it.

@@ -1,22 +1,42 @@
 // Frames about a connection's beginning and end.
 
-/// The first frame on a data channel, both ways: who speaks.
+/// The first frame on a data channel, both ways: who speaks. A listener also says where its stream goes on, which
+/// outlives routers; the router's begins with each channel, and it leaves the rest as it is.
 package struct Hello: Frame, Equatable {
     package static let type = FrameType.hello
+    /// The number of the place.
     package var worker: UInt32
     package var generation: UInt32
+    /// The offset at which the listener's stream goes on: the first byte behind `ResumeEnd` has it. 0 in a new arena.
+    package var from: UInt64
+    /// The offset that the last batch it has applied answered; at least `from`.
+    package var answered: UInt64
+    /// How far the streams of other listeners have had their effect on this one.
+    package var marks: [StreamMark]
 
-    package init(worker: UInt32, generation: UInt32) {
+    package init(
+        worker: UInt32, generation: UInt32, from: UInt64 = 0, answered: UInt64 = 0, marks: [StreamMark] = []
+    ) {
         self.worker = worker
         self.generation = generation
+        self.from = from
+        self.answered = answered
+        self.marks = marks
     }
     package func write(to writer: inout FrameWriter) {
         writer.integer(worker)
         writer.integer(generation)
+        writer.integer(from)
+        writer.integer(answered)
+        StreamMark.write(marks, to: &writer)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
         worker = try reader.integer()
         generation = try reader.integer()
+        from = try reader.integer()
+        answered = try reader.integer()
+        marks = try StreamMark.read(from: &reader)
+        guard answered >= from else { throw FrameError("a stream that begins behind what was answered") }
     }
 }
 
@@ -147,18 +167,21 @@ package struct ConnackFrame: Frame, Equatable {
     package var sessionPresent: Bool
     /// Seconds that the session outlives the connection, as granted.
     package var sessionExpiry: UInt32
+    /// The store keeps this session: its subscriptions and its queue.
+    package var durable: Bool
     /// The session's client identifier; where the client gave none, the one assigned.
     package var clientIdentifier: [UInt8]
 
     package init(
         slot: UInt32, generation: UInt32, reasonCode: UInt8, sessionPresent: Bool, sessionExpiry: UInt32,
-        clientIdentifier: [UInt8]
+        durable: Bool, clientIdentifier: [UInt8]
     ) {
         self.slot = slot
         self.generation = generation
         self.reasonCode = reasonCode
         self.sessionPresent = sessionPresent
         self.sessionExpiry = sessionExpiry
+        self.durable = durable
         self.clientIdentifier = clientIdentifier
     }
     package func write(to writer: inout FrameWriter) {
@@ -167,6 +190,7 @@ package struct ConnackFrame: Frame, Equatable {
         writer.integer(reasonCode)
         writer.boolean(sessionPresent)
         writer.integer(sessionExpiry)
+        writer.boolean(durable)
         writer.blob(clientIdentifier)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -175,6 +199,7 @@ package struct ConnackFrame: Frame, Equatable {
         reasonCode = try reader.integer()
         sessionPresent = try reader.boolean()
         sessionExpiry = try reader.integer()
+        durable = try reader.boolean()
         clientIdentifier = try reader.blob()
     }
 }

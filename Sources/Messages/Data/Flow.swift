@@ -6,19 +6,25 @@
 
 /// Heads the router's output of one turn.
 ///
-/// Layout behind the header: u32 bytes of the frames that follow, u32 0, u64 the offset in the listener's stream up to
-/// which the router had handled everything when it wrote them. That offset acknowledges the listener's frames, gives
-/// back credit, and after a router's death tells what need not be replayed.
+/// Layout behind the header: u64 bytes of the frames that follow, u64 the offset in the listener's stream up to which the
+/// router had handled everything when it wrote them, u64 the offset below which the listener may forget its frames. The
+/// first gives back credit, and tells a later router what was answered; what stands below the second is safe, whatever
+/// dies.
 @usableFromInline
 package enum BatchFrame {
-    @inlinable package static var byteCount: Int { 24 }
+    @inlinable package static var byteCount: Int { 32 }
 
     @inlinable
-    package static func write(to span: inout MutableRawSpan, length: Int, answers offset: UInt64) {
+    package static func write(to span: inout MutableRawSpan, length: Int, answers: UInt64, released: UInt64) {
         span.store(FrameHead.word(length: byteCount, type: .batch), at: 0)
         span.store(UInt64(truncatingIfNeeded: length), at: 8)
-        span.store(offset, at: 16)
+        span.store(answers, at: 16)
+        span.store(released, at: 24)
     }
+
+    /// The offset below which the listener may forget its frames, of a header that `read` has accepted.
+    @inlinable
+    package static func released(_ bytes: RawSpan, at offset: Int) -> UInt64 { bytes.load64(at: offset &+ 24) }
 
     /// Reads the batch header at `offset`; nil while it is not whole.
     @inlinable

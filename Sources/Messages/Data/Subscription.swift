@@ -13,6 +13,23 @@ package struct SubscribeFrame: Frame, Equatable {
             self.filter = filter
             self.options = options
         }
+
+        fileprivate static func write(_ items: [Item], to writer: inout FrameWriter) {
+            writer.integer(UInt32(items.count))
+            for item in items {
+                writer.integer(item.options)
+                writer.blob(item.filter)
+            }
+        }
+
+        fileprivate static func read(from reader: inout FrameReader) throws(FrameError) -> [Item] {
+            var items: [Item] = []
+            for _ in 0..<(try reader.count(ofItemsOf: 5)) {
+                let options: UInt8 = try reader.integer()
+                items.append(Item(filter: try reader.blob(), options: options))
+            }
+            return items
+        }
     }
 
     package var slot: UInt32
@@ -34,22 +51,14 @@ package struct SubscribeFrame: Frame, Equatable {
         writer.integer(generation)
         writer.integer(packetIdentifier)
         writer.integer(identifier)
-        writer.integer(UInt32(items.count))
-        for item in items {
-            writer.integer(item.options)
-            writer.blob(item.filter)
-        }
+        Item.write(items, to: &writer)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
         slot = try reader.integer()
         generation = try reader.integer()
         packetIdentifier = try reader.integer()
         identifier = try reader.integer()
-        items = []
-        for _ in 0..<(try reader.count(ofItemsOf: 5)) {
-            let options: UInt8 = try reader.integer()
-            items.append(Item(filter: try reader.blob(), options: options))
-        }
+        items = try Item.read(from: &reader)
     }
 }
 
@@ -71,15 +80,13 @@ package struct UnsubscribeFrame: Frame, Equatable {
         writer.integer(slot)
         writer.integer(generation)
         writer.integer(packetIdentifier)
-        writer.integer(UInt32(filters.count))
-        for filter in filters { writer.blob(filter) }
+        writer.blobs(filters)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
         slot = try reader.integer()
         generation = try reader.integer()
         packetIdentifier = try reader.integer()
-        filters = []
-        for _ in 0..<(try reader.count(ofItemsOf: 4)) { filters.append(try reader.blob()) }
+        filters = try reader.blobs()
     }
 }
 
@@ -90,24 +97,37 @@ package struct SubackFrame: Frame, Equatable {
     package var generation: UInt32
     package var packetIdentifier: UInt16
     package var reasonCodes: [UInt8]
+    /// The subscription identifier; 0: none.
+    package var identifier: UInt32
+    /// What was granted, if the session ends with its connection: the listener keeps it for the next router. Else empty.
+    package var items: [SubscribeFrame.Item]
 
-    package init(slot: UInt32, generation: UInt32, packetIdentifier: UInt16, reasonCodes: [UInt8]) {
+    package init(
+        slot: UInt32, generation: UInt32, packetIdentifier: UInt16, reasonCodes: [UInt8], identifier: UInt32,
+        items: [SubscribeFrame.Item]
+    ) {
         self.slot = slot
         self.generation = generation
         self.packetIdentifier = packetIdentifier
         self.reasonCodes = reasonCodes
+        self.identifier = identifier
+        self.items = items
     }
     package func write(to writer: inout FrameWriter) {
         writer.integer(slot)
         writer.integer(generation)
         writer.integer(packetIdentifier)
         writer.blob(reasonCodes)
+        writer.integer(identifier)
+        SubscribeFrame.Item.write(items, to: &writer)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
         slot = try reader.integer()
         generation = try reader.integer()
         packetIdentifier = try reader.integer()
         reasonCodes = try reader.blob()
+        identifier = try reader.integer()
+        items = try SubscribeFrame.Item.read(from: &reader)
     }
 }
 
@@ -118,23 +138,30 @@ package struct UnsubackFrame: Frame, Equatable {
     package var generation: UInt32
     package var packetIdentifier: UInt16
     package var reasonCodes: [UInt8]
+    /// What the listener need not keep any more, if the session ends with its connection; else empty.
+    package var filters: [[UInt8]]
 
-    package init(slot: UInt32, generation: UInt32, packetIdentifier: UInt16, reasonCodes: [UInt8]) {
+    package init(
+        slot: UInt32, generation: UInt32, packetIdentifier: UInt16, reasonCodes: [UInt8], filters: [[UInt8]]
+    ) {
         self.slot = slot
         self.generation = generation
         self.packetIdentifier = packetIdentifier
         self.reasonCodes = reasonCodes
+        self.filters = filters
     }
     package func write(to writer: inout FrameWriter) {
         writer.integer(slot)
         writer.integer(generation)
         writer.integer(packetIdentifier)
         writer.blob(reasonCodes)
+        writer.blobs(filters)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
         slot = try reader.integer()
         generation = try reader.integer()
         packetIdentifier = try reader.integer()
         reasonCodes = try reader.blob()
+        filters = try reader.blobs()
     }
 }

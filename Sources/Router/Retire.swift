@@ -1,0 +1,88 @@
+// The router's orderly end, with another to follow or not: whatever it knows that nobody else does goes to the store, and
+// whatever it has to say to its listeners is said.
+
+import EventLoop
+import Glibc
+import Messages
+import Store
+
+extension Router {
+    /// Milliseconds that listeners may take to read the last of what is said.
+    private static var lastWords: UInt64 { 250 }
+
+    /// Everything that is to outlive the router is written, and the store closed.
+    mutating func closeStore() {
+        // What is being taken over is as whole in the store, and with the listeners, as it was before.
+        guard !isRecovering else {
+            store.close()
+            return
+        }
+        for number in sessions.indices where sessions[number].isConnected {
+            if sessions[number].isDurable { writeQueue(number) } else { keepQueue(number) }
+        }
+        writeLingering(all: true)
+        if !log.isEmpty { submit() }
+        handle(store.close())
+    }
+
+    /// Ends in order: nothing is read any more.
+    mutating func retire() {
+        closeStore()
+        let limit = monotonicMilliseconds() + Self.lastWords
+        for link in links.indices where links[link].isOpen {
+            if !isRecovering, log.isEmpty, commits.submitted == commits.committed {
+                links[link].released = max(links[link].released, links[link].handled)
+                links[link].wantsRelease = true
+            }
+            closeBatch(link)
+            sayLast(link, limit)
+        }
+        isStopped = true
+    }
+
+    private mutating func sayLast(_ link: Int, _ limit: UInt64) {
+        while !links[link].isHeld, links[link].outputStart < links[link].outputEnd {
+            let count = links[link].outputEnd - links[link].outputStart
+            switch send(links[link].descriptor, links[link].output.span(links[link].outputStart, count)) {
+            case .bytes(let sent): links[link].outputStart += sent
+            case .wouldBlock:
+                let now = monotonicMilliseconds()
+                guard now < limit else { return }
+                var room = pollfd(fd: links[link].descriptor, events: Int16(POLLOUT), revents: 0)
+                // One descriptor, of the router's own.
+                _ = unsafe poll(&room, 1, Int32(limit - now))
+            case .ended, .failed: return
+            }
+        }
+    }
+
+    /// Writes what of a durable session's queue the store does not know.
+    private mutating func writeQueue(_ number: Int) {
+        var entry = sessions[number].queue.first
+        while entry != noEntry {
+            if queues[entry].isUnwritten { write(entry) }
+            if queues[entry].sequence != 0, queues[entry].packetIdentifier != 0,
+                !queues[entry].flags.contains(.identified)
+            {
+                identify(entry)
+            }
+            entry = queues[entry].next
+        }
+    }
+
+    /// What waits for a session that ends with its connection lies in the store until the next router has it.
+    private mutating func keepQueue(_ number: Int) {
+        guard sessions[number].queue.waiting > 0 else { return }
+        makeDurable(number, 0)
+        storeSession(number)
+        var entry = sessions[number].queue.first
+        while entry != noEntry {
+            if queues[entry].flags.contains(.queued), queues[entry].packetIdentifier == 0 {
+                queues.messages[queues[entry].message].unwritten += 1
+                queues[entry].sequence = nextSequence(number)
+                write(entry)
+            }
+            entry = queues[entry].next
+        }
+    }
+}
