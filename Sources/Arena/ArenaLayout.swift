@@ -25,6 +25,11 @@ package struct ArenaLayout: Equatable, Sendable {
     package static let publishWindow: UInt64 = 1 << 20
     /// What acknowledgements may take beyond that.
     package static let acknowledgementReserve: UInt64 = 1 << 20
+    /// Bytes that the router may have handled while they are not safe yet, and so are kept. The router gives them up in
+    /// pieces of 4 MiB.
+    package static let keptWindow: UInt64 = 8 << 20
+    /// Other listeners whose streams are told apart.
+    static let marks = 1024
 
     /// The filled-in header: every region starts at a page.
     package var header: apus_arena_header {
@@ -49,9 +54,12 @@ package struct ArenaLayout: Equatable, Sendable {
         header.raw = region(header.raw_bytes)
         header.plain_bytes = header.raw_bytes
         header.plain = region(header.plain_bytes)
-        // Twice, because what is unacknowledged moves to the front when it has reached the end; each slot may in
+        header.marks_bytes = UInt64(Self.marks * MemoryLayout<apus_mark>.stride)
+        header.marks = region(header.marks_bytes)
+        // Twice, because what is kept moves to the front when it has reached the end; each slot may in
         // addition say its CONNECT's end.
-        header.queue_bytes = 2 * (Self.publishWindow + Self.acknowledgementReserve + frame + 64 * UInt64(slots))
+        header.queue_bytes =
+            2 * (Self.keptWindow + Self.publishWindow + Self.acknowledgementReserve + frame + 64 * UInt64(slots))
         header.queue = region(header.queue_bytes)
         header.batch_bytes = 2 * (deliveryWindow + frame)
         header.batch = region(header.batch_bytes)

@@ -55,13 +55,23 @@ extension Arena {
         head.queue_sent &+= UInt64(truncatingIfNeeded: count)
     }
 
-    /// The router has handled everything below `answered`, and what lies below `released` is safe.
+    /// The router has handled everything below `answered`, and what lies below `released` is safe: put in force by the
+    /// commit of the batch under way.
     /// - Returns: false when it was never sent, or had been answered before: a fault of the router.
     @inlinable
     package mutating func framesAcknowledged(answered: UInt64, released: UInt64) -> Bool {
-        guard answered >= head.queue_answered, answered <= head.queue_sent, released <= answered else { return false }
-        head.queue_answered = answered
-        guard released > head.queue_acknowledged else { return true }
+        guard answered >= head.queue_answered, answered <= max(head.queue_sent, head.queue_answered),
+            released <= answered
+        else { return false }
+        head.batch_next_answered = answered
+        head.batch_next_released = released
+        return true
+    }
+
+    /// Frames below `released` are forgotten.
+    @inlinable
+    mutating func forgetFrames(below released: UInt64) {
+        guard released > head.queue_acknowledged else { return }
         head.queue_acknowledged = released
         // An empty queue starts again at the front, a short one soon: its first pages stay in the cache.
         if released == queueTail {
@@ -69,29 +79,29 @@ extension Arena {
         } else if released &- head.queue_origin > 128 << 10, queueTail &- released < 16 << 10 {
             _ = moveQueueToFront(0)
         }
-        return true
     }
 
     /// The stream goes on towards a new router, from what is not safe. The former one has answered some of it.
-    package mutating func rewindQueue(prelude: Int) {
+    ///
+    /// - Parameter prelude: bytes that go before it and are not counted.
+    package mutating func rewindQueue(channel: UInt32, prelude: Int) {
         head.channel_prelude = UInt64(prelude)
         head.channel_start = head.queue_acknowledged
-        apus_barrier()
         head.queue_sent = head.queue_acknowledged
+        apus_barrier()
+        head.channel = channel
     }
     package var queueAnswered: UInt64 { head.queue_answered }
     package var queueProduced: UInt64 { head.queue_produced }
 
-    /// Forgets every frame: the router is gone.
-    package mutating func resetQueue() {
-        queueTail = 0
-        head.queue_produced = 0
-        head.queue_sent = 0
-        head.queue_acknowledged = 0
-        head.queue_answered = 0
-        head.channel_prelude = 0
-        head.channel_start = 0
-        head.queue_origin = 0
+    /// Sets the flag of a kept frame, named by where it begins, that its answer waits.
+    mutating func setDeferred(_ isDeferred: Bool, frameAt offset: UInt64) {
+        // What is released has its answer, or is asked for by nobody.
+        guard offset >= head.queue_acknowledged, offset &+ UInt64(FrameHead.byteCount) <= queueTail else { return }
+        var frame = frame(at: offset, FrameHead.byteCount)
+        let flags = frame.bytes.load8(at: FrameHead.flagsOffset)
+        frame.store(
+            isDeferred ? flags | FrameHead.deferred : flags & ~FrameHead.deferred, at: FrameHead.flagsOffset)
     }
 
     /// Moves what is unacknowledged to the front. The ranges do not overlap, and one store makes it valid.

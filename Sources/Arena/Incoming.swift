@@ -128,13 +128,36 @@ extension Arena {
         head.batch_origin = applied
     }
 
-    /// Forgets the router's stream: it is gone.
-    package mutating func resetBatches() {
+    /// No channel is used any more: what came on the former one and was not applied is forgotten. The next begins with
+    /// `rewindQueue`.
+    package mutating func endChannel() {
+        head.channel = 0
+        apus_barrier()
         head.batch_applied = 0
         head.batch_received = 0
         head.batch_origin = 0
+        head.batch_reading = 0
         head.router_greeted = 0
     }
+
+    /// The serial number of the channel that the streams are those of; 0: of none.
+    package var channel: UInt32 { head.channel }
+
+    /// The channel is read: until `batchArrived` it is not known how far.
+    @inlinable
+    package mutating func willReadBatches() {
+        head.batch_reading = 1
+        apus_barrier()
+    }
+
+    @inlinable
+    package mutating func didReadBatches() {
+        apus_barrier()
+        head.batch_reading = 0
+    }
+
+    /// A death has interrupted the reading of the channel.
+    package var wasReadingBatches: Bool { head.batch_reading != 0 }
 }
 
 extension Arena {

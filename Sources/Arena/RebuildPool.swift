@@ -30,6 +30,14 @@ extension Arena {
         return own.filter(\.exists) + aliasBuffers(aliases) + recordBuffers(slot)
     }
 
+    /// A connection is over, and the router need not be told of it any more: its slot is free. Not within a step or batch.
+    package mutating func vacate(_ slot: Int) {
+        let owned = self[cold: slot].record != 0 || self[cold: slot].client_id_overflow != 0 ? buffers(of: slot) : []
+        self[slot].state = 0
+        apus_barrier()
+        for buffer in owned { free(buffer) }
+    }
+
     /// Makes the lists anew: all gaps between buffers in use, in pieces as large as possible.
     package mutating func rebuildPool() {
         pool.heads = .init(repeating: 0)

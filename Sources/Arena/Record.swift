@@ -43,6 +43,12 @@ extension Arena {
         self[record: slot].epoch = head.batch_epoch
     }
 
+    /// Gives back what the record, which was touched, has of requests and deliveries; the session's facts stay.
+    package mutating func freeExchanges(_ slot: Int) {
+        _ = replace(.requests, with: [], slot: slot)
+        _ = replace(.deliveries, with: [], slot: slot)
+    }
+
     /// Gives the record back, with what it names.
     package mutating func freeRecord(_ slot: Int) {
         for buffer in recordBuffers(slot) { freeAtCommit(buffer) }

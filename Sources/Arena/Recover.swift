@@ -30,7 +30,22 @@ extension Arena {
     package mutating func abandonStep() { endStep() }
 
     private mutating func recoverBatch() {
-        if head.batch_phase == UInt32(APUS_COMMITTED) { completeBatch() }
+        if head.batch_phase == UInt32(APUS_COMMITTED) {
+            queueTail = head.batch_next_queue
+            completeBatch()
+        }
+        undoBatch()
+    }
+
+    /// Undoes the batch under way: the router has put into it what can not be.
+    package mutating func abandonBatch() {
+        undoBatch()
+        queueTail = head.queue_produced
+        pool.deferred.removeAll(keepingCapacity: true)
+        rebuildPool()
+    }
+
+    private mutating func undoBatch() {
         guard head.batch_phase == UInt32(APUS_UNDER_WAY) else { return }
         for place in 0..<Int(min(head.batch_touched, UInt64(slotCount))) {
             let saved = unsafe preimages[place]

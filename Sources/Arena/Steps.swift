@@ -61,6 +61,9 @@ extension Arena {
         head.batch_epoch &+= 1
         head.batch_touched = 0
         head.undo_end = 0
+        head.batch_marks = 0
+        head.batch_deferred = 0
+        head.batch_completed = 0
         apus_barrier()
         head.batch_phase = UInt32(APUS_UNDER_WAY)
         apus_barrier()
@@ -89,7 +92,7 @@ extension Arena {
         self[cold: slot].epoch = head.batch_epoch
     }
 
-    /// Commits the batch, `count` bytes of the router's stream.
+    /// Commits the batch, `count` bytes of the router's stream. `framesAcknowledged` came before.
     @inlinable
     package mutating func endBatch(_ count: Int) {
         head.batch_next_applied = head.batch_applied &+ UInt64(truncatingIfNeeded: count)
@@ -101,9 +104,12 @@ extension Arena {
         commitFrees()
     }
 
-    /// What a committed batch leaves to do.
+    /// What a committed batch leaves to do, and may do twice.
     @inlinable
     mutating func completeBatch() {
+        if head.batch_marks | head.batch_deferred | head.batch_completed != 0 { putInForce() }
+        head.queue_answered = head.batch_next_answered
+        forgetFrames(below: head.batch_next_released)
         head.batch_applied = head.batch_next_applied
         head.queue_produced = head.batch_next_queue
         apus_barrier()

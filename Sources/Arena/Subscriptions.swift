@@ -60,17 +60,23 @@ extension Arena {
     /// - Returns: false when the arena is exhausted.
     package mutating func forget(_ filters: [[UInt8]], slot: Int) -> Bool {
         let bytes = bytes(of: .subscriptions, slot: slot)
-        var kept: [UInt8] = []
+        var stale: [Range<Int>] = []
         var position = 0
         while position < bytes.byteCount {
             let length = Int(bytes.load32(at: position))
             let start = position + Self.headByteCount
-            let end = start + length
-            if !filters.contains(where: { $0.count == length && bytes.holds($0.span.raw, at: start) }) {
-                for index in position..<end { kept.append(bytes.load8(at: index)) }
+            if filters.contains(where: { $0.count == length && bytes.holds($0.span.raw, at: start) }) {
+                stale.append(position..<(start + length))
             }
-            position = end
+            position = start + length
         }
-        return kept.count == bytes.byteCount || replace(.subscriptions, with: kept, slot: slot)
+        guard !stale.isEmpty else { return true }
+        var kept: [UInt8] = []
+        position = 0
+        for range in stale + [bytes.byteCount..<bytes.byteCount] {
+            kept += bytes.extracting(position..<range.lowerBound).array
+            position = range.upperBound
+        }
+        return replace(.subscriptions, with: kept, slot: slot)
     }
 }

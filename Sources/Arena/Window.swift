@@ -9,7 +9,11 @@ extension Arena {
     @inlinable @inline(__always)
     package mutating func delivered(_ identifier: UInt16, slot: Int, keepsWindow: Bool) {
         self[slot].outstanding &+= 1
-        self[cold: slot].last_packet_id = identifier
+        // Not saved before: a new router would only leave identifiers out. An older one may come later, if the store had
+        // assigned it.
+        if self[cold: slot].last_packet_id == 0 || identifier &- self[cold: slot].last_packet_id < 0x8000 {
+            self[cold: slot].last_packet_id = identifier
+        }
         if keepsWindow { extendWindow(identifier, slot) }
     }
 

@@ -51,6 +51,7 @@ extension Listener {
             else { continue }
             arena.touch(slot)
             markDirty(slot)
+            if entry.kind == PacketType.pubrel.rawValue, keepsWindow(slot) { noteRelease(entry.packetIdentifier, slot) }
             if arena[slot].transport != Transport.mqtt.rawValue {
                 acknowledgeOverWebSocket(entry, slot)
                 continue

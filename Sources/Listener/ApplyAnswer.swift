@@ -50,6 +50,7 @@ extension Listener {
 
     private mutating func answerSubscribe(_ frame: SubackFrame) {
         let slot = Int(frame.slot)
+        noteGranted(frame)
         if transport(slot) == .webSocketJSON { return answerJSON(slot, frame.packetIdentifier, frame.reasonCodes) }
         guard let version = ProtocolVersion(rawValue: arena[slot].version) else { return }
         var packet: [UInt8] = []
@@ -61,6 +62,7 @@ extension Listener {
 
     private mutating func answerUnsubscribe(_ frame: UnsubackFrame) {
         let slot = Int(frame.slot)
+        noteRemoved(frame)
         if transport(slot) == .webSocketJSON { return answerJSON(slot, frame.packetIdentifier, []) }
         guard let version = ProtocolVersion(rawValue: arena[slot].version) else { return }
         var packet: [UInt8] = []

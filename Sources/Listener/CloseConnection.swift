@@ -44,14 +44,23 @@ extension Listener {
         // [MQTT-3.3.2-7]
         arena.freeAliases(slot: slot)
         arena.freeGivenAliases(slot: slot)
-        arena.clearClientIdentifier(slot)
-        arena.freeRecord(slot)
+        forgetClient(slot)
         markDirty(slot)
+    }
+
+    /// Forgets what the router need not be told any more. Of a session that it had accepted it may have to be.
+    private mutating func forgetClient(_ slot: Int) {
+        if arena[slot].flags & SlotFlags.accepted == 0 {
+            arena.clearClientIdentifier(slot)
+            arena.freeRecord(slot)
+        } else if arena.hasRecord(slot) {
+            arena.touchRecord(slot)
+            arena.freeExchanges(slot)
+        }
     }
 
     /// Appends a frame for the router outside of any limit: what ends a connection is always said.
     mutating func tellRouter(_ frame: some Frame) {
-        guard router >= 0 else { return }
         guard arena.appendFrame(frame.encoded()) else {
             // The queue is sized for every slot's end; a full one means that it was corrupted.
             end("the queue to the router is full beyond every limit", status: 1)
@@ -96,22 +105,22 @@ extension Listener {
         arena.dropOutput(slot)
         arena[slot].state = ConnectionState.departing.rawValue
         openConnections -= 1
-        departing.append((UInt32(slot), router >= 0 ? arena.queueEnd : 0))
+        departing.append((UInt32(slot), arena.queueEnd))
     }
 
-    /// Gives back the slots whose end the router has handled.
+    /// Gives back the slots whose end is safe with the router.
     mutating func releaseDeparted() {
         guard !departing.isEmpty else { return }
-        let handled = router >= 0 ? arena.queueAcknowledged : UInt64.max
+        let safe = arena.queueAcknowledged
         var released: [Closed.Slot] = []
         var kept: [(slot: UInt32, end: UInt64)] = []
         for (slot, end) in departing {
-            if end > handled || released.count == 4096 {
+            if end > safe || released.count == 4096 {
                 kept.append((slot, end))
                 continue
             }
             released.append(Closed.Slot(slot: slot, generation: arena[Int(slot)].generation))
-            arena[Int(slot)].state = ConnectionState.free.rawValue
+            arena.vacate(Int(slot))
         }
         departing = kept
         guard !released.isEmpty else { return }

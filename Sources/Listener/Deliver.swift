@@ -26,6 +26,9 @@ extension Listener {
             else { continue }
             arena.touch(slot)
             count(.messagesSent)
+            if recipient.qos > 0 {
+                arena.delivered(recipient.packetIdentifier, slot: slot, keepsWindow: keepsWindow(slot))
+            }
             if arena[slot].flags & SlotFlags.takesAliases != 0 {
                 deliverAliased(bytes, offset &+ DeliverFrame.headByteCount, frame, recipient, slot)
             } else if arena[slot].transport == Transport.mqtt.rawValue {
@@ -94,6 +97,7 @@ extension Listener {
     private mutating func refuseDelivery(_ recipient: SlotEntry, _ slot: Int) {
         count(.messagesDropped)
         guard recipient.qos > 0 else { return }
+        arena.settled(recipient.packetIdentifier, slot: slot, keepsWindow: keepsWindow(slot))
         appendAcknowledgement(
             kind: recipient.qos == 1 ? PacketType.puback.rawValue : PacketType.pubrec.rawValue | 8, slot,
             recipient.packetIdentifier)

@@ -34,7 +34,7 @@ extension Listener {
         arena[slot].receive_window = settings.inFlight
         if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
         arena[slot].state = ConnectionState.connecting.rawValue
-        tellRouter(
+        put(
             ConnectFrame(
                 slot: UInt32(slot), generation: arena[slot].generation,
                 acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: connect.version.rawValue,
@@ -133,6 +133,8 @@ extension Listener {
         // A connection without room for CONNACK never comes about.
         guard fits(packet, slot) else { return appendAnswer(slot, packet) }
         arena[slot].state = ConnectionState.connected.rawValue
+        noteAccepted(answer)
+        guard state(slot) == .connected else { return }
         logConnected(slot)
         if transport(slot) == .webSocketJSON { return acknowledgeJSONConnect(slot) }
         appendPacket(slot, packet)

@@ -39,9 +39,9 @@ extension Listener {
             guard offer.peerRole == .router, let descriptor = packet.descriptors.first else {
                 throw FrameError("a channel that leads to no router")
             }
-            try attachRouter(descriptor, worker: offer.peerWorker)
+            try attachRouter(descriptor, offer)
         case .peerGone:
-            if try PeerGone(decoding: bytes).worker == routerWorker { detachRouter() }
+            if try PeerGone(decoding: bytes).worker == routerWorker { routerIsGone() }
         case .retire: isRetiring = true
         case .stop: beginStop(try Stop(decoding: bytes))
         default: throw FrameError("a frame that is not for a running listener")

@@ -24,7 +24,7 @@ extension Listener {
             case .work: ArenaLayout.publishWindow
             case .acknowledgement: ArenaLayout.publishWindow &+ ArenaLayout.acknowledgementReserve
             }
-        return arena.queueOutstanding < limit && router >= 0
+        return arena.queueOutstanding < limit && arena.queueKept < limit &+ ArenaLayout.keptWindow
     }
 
     /// Stops reading a connection, whose leftover begins with what waits.

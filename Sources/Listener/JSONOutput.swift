@@ -70,6 +70,7 @@ extension Listener {
             while confirmed < deliveries.byteCount, deliveries.load64(at: confirmed) <= taken {
                 let identifier = UInt16(truncatingIfNeeded: deliveries.load64(at: confirmed + 8))
                 appendAcknowledgement(kind: PacketType.puback.rawValue, slot, identifier)
+                arena.settled(identifier, slot: slot, keepsWindow: keepsWindow(slot))
                 confirmed += Self.deliveryByteCount
             }
             let isLast = confirmed == deliveries.byteCount

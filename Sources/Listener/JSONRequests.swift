@@ -92,7 +92,7 @@ extension Listener {
     private mutating func openJSON(_ slot: Int, clientIdentifier: [UInt8], userName: [UInt8]) {
         arena[slot].state = ConnectionState.connecting.rawValue
         arena.setClientIdentifier(clientIdentifier, slot: slot)
-        tellRouter(
+        put(
             ConnectFrame(
                 slot: UInt32(slot), generation: arena[slot].generation,
                 acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: 0, cleanStart: true,

@@ -25,6 +25,9 @@ package struct Listener: ~Copyable {
     /// Of the router that the channel leads to.
     var routerWorker: UInt32 = 0
     var routerIsWatchedForRoom = false
+    /// What a new router is told before the stream goes on, and how much of it was sent.
+    var prelude: [UInt8] = []
+    var preludeSent = 0
 
     /// Slots with output to send at the turn's end, each once.
     var dirty: [UInt32] = []
@@ -108,6 +111,10 @@ enum SlotFlags {
     static var congested: UInt8 { 8 }
     /// The handshake carried a forwarding header: its client is not where its address says.
     static var forwarded: UInt8 { 16 }
+    /// CONNECT was answered with success: a new router has to be told of the connection until its end is safe.
+    static var accepted: UInt8 { 32 }
+    /// The store keeps the session.
+    static var durable: UInt8 { 64 }
 }
 
 /// The tags of descriptors that are not connections.

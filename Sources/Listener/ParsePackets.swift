@@ -195,6 +195,9 @@ extension Listener {
             let packet = try AckHeader(octets, at: offset, header: header, version: version ?? .v3_1_1)
             let refused: UInt8 = packet.reason.isFailure ? 8 : 0
             appendAcknowledgement(kind: header.type.rawValue | refused, slot, packet.packetIdentifier)
+            if header.type == .puback || header.type == .pubcomp || (header.type == .pubrec && refused != 0) {
+                arena.settled(packet.packetIdentifier, slot: slot, keepsWindow: keepsWindow(slot))
+            }
         case .ping:
             try Ping.check(header)
             appendPacket(slot, [0xD0, 0x00])

@@ -2,6 +2,7 @@
 
 import Arena
 import EventLoop
+import Journal
 import Messages
 
 extension Listener {
@@ -12,21 +13,40 @@ extension Listener {
         guard router >= 0 else { return }
         arena.compactBatches()
         var room = arena.mutableBatchRoom(min(arena.batchRoom(), 1 << 20))
+        arena.willReadBatches()
         switch receive(router, into: &room) {
         case .bytes(let count):
             arena.batchArrived(count)
+            arena.didReadBatches()
             do throws(FrameError) {
                 try applyBatches()
             } catch {
+                arena.abandonBatch()
                 cutRouter(error.description)
             }
-        case .wouldBlock: break
+        case .wouldBlock: arena.didReadBatches()
         case .ended, .failed: cutRouter("its channel ended")
         }
     }
 
+    /// Applies what a router that has ended left in the channel. What is not a whole batch is for nobody.
+    mutating func drainChannel(_ descriptor: Int32) {
+        while true {
+            arena.compactBatches()
+            var room = arena.mutableBatchRoom(min(arena.batchRoom(), 1 << 20))
+            guard case .bytes(let count) = receive(descriptor, into: &room) else { return }
+            arena.batchArrived(count)
+            do throws(FrameError) {
+                try applyBatches()
+            } catch {
+                arena.abandonBatch()
+                return Journal.log(.channelCut, [.worker: "router", .reason: error.description])
+            }
+        }
+    }
+
     private mutating func applyBatches() throws(FrameError) {
-        while router >= 0 {
+        while true {
             let bytes = arena.unappliedBatch()
             guard let (length, answers) = try BatchFrame.read(bytes, at: 0) else { return }
             let total = BatchFrame.byteCount + length
@@ -38,8 +58,8 @@ extension Listener {
             arena.beginBatch()
             acknowledgements.count = 0
             try applyFrames(bytes, from: BatchFrame.byteCount, to: total)
-            guard router >= 0 else { return }
-            guard arena.framesAcknowledged(answered: answers, released: answers) else {
+            let released = BatchFrame.released(bytes, at: 0)
+            guard arena.framesAcknowledged(answered: answers, released: released) else {
                 throw FrameError("an answer to what was never asked")
             }
             arena.endBatch(total)
@@ -65,6 +85,8 @@ extension Listener {
                 try deliver(bytes, at: position, header)
             } else if header.type == .acknowledge {
                 try acknowledge(bytes, at: position, header)
+            } else if header.type == .marks || header.type == .deferred || header.type == .completed {
+                try arena.note(bytes.extracting(position..<(position + header.length)), header.type, at: position)
             } else {
                 try applyAnswer(bytes.extracting(position..<(position + header.length)), header.type)
             }

@@ -10,15 +10,16 @@ import MQTT
 import Messages
 
 extension Listener {
-    /// Takes a channel to a new router and greets it. With the first one the listener is ready.
-    mutating func attachRouter(_ descriptor: Int32, worker: UInt32) throws(SystemError) {
+    /// Takes a channel to a new router, and tells it what it has to know. With the first one the listener is ready.
+    mutating func attachRouter(_ descriptor: Int32, _ offer: ChannelOffer) throws(SystemError) {
         if router >= 0 { detachRouter() }
-        arena.resetQueue()
-        arena.resetBatches()
+        arena.endChannel()
         unreportedBatches = 0
-        try watchRouter(descriptor, worker: worker)
-        tellRouter(Hello(worker: welcome.worker, generation: welcome.generation))
-        commitFrames()
+        prelude = makePrelude()
+        preludeSent = 0
+        arena.rewindQueue(channel: offer.serial, prelude: prelude.count)
+        try watchRouter(descriptor, worker: offer.peerWorker)
+        flushFrames()
         reportReady()
     }
 
@@ -38,33 +39,28 @@ extension Listener {
         report(Ready())
     }
 
-    /// The router is gone, and the sessions of our clients with it: they are told to come again.
+    /// The router is gone. What it has said is applied; our clients wait for the next one, which is told of them.
+    mutating func routerIsGone() {
+        guard router >= 0 else { return }
+        drainChannel(router)
+        detachRouter()
+    }
+
+    /// Uses the channel no more.
     mutating func detachRouter() {
         guard router >= 0 else { return }
         poller.remove(router)
         Glibc.close(router)
         router = -1
         routerWorker = 0
-        endSessions()
-    }
-
-    /// No router knows of our clients any more.
-    mutating func endSessions() {
-        for slot in 0..<sockets.count where sockets[slot].descriptor >= 0 && state(slot).isOpen {
-            switch state(slot) {
-            case .connecting, .connected:
-                close(slot, .serverUnavailable, tellClient: true, detail: "the router ended")
-            default: break
-            }
-        }
-        // Nobody is left who could handle the ends of connections.
-        for index in departing.indices { departing[index].end = 0 }
-        releaseDeparted()
+        prelude = []
+        preludeSent = 0
     }
 
     /// One write of what the turn has committed.
     mutating func flushFrames() {
         guard router >= 0 else { return }
+        if !prelude.isEmpty, !flushPrelude() { return }
         let frames = arena.unsentFrames()
         if frames.byteCount > 0 {
             switch send(router, frames) {
@@ -79,6 +75,25 @@ extension Listener {
         } else {
             watchRouter(forRoom: false)
         }
+    }
+
+    /// - Returns: whether the router has all of it.
+    @inline(never)
+    private mutating func flushPrelude() -> Bool {
+        while preludeSent < prelude.count {
+            switch send(router, prelude.span.raw.extracting(droppingFirst: preludeSent)) {
+            case .bytes(let count): preludeSent += count
+            case .wouldBlock:
+                watchRouter(forRoom: true)
+                return false
+            case .ended, .failed:
+                cutRouter("it takes no more frames")
+                return false
+            }
+        }
+        prelude = []
+        preludeSent = 0
+        return true
     }
 
     private mutating func watchRouter(forRoom: Bool) {

@@ -13,6 +13,8 @@ struct Heritage {
     var connections: [UInt32: (connection: Accepted.Connection, descriptor: Int32)] = [:]
     /// The channel to the router.
     var channel: (offer: ChannelOffer, descriptor: Int32)?
+    /// A channel whose router is gone, which the former process may not have read to its end.
+    var remains: (serial: UInt32, descriptor: Int32)?
 }
 
 /// A listener that waits.
@@ -50,7 +52,12 @@ struct Standby: ~Copyable {
             where heritage.connections[slot.slot]?.connection.generation == slot.generation { forget(slot.slot) }
         case .channelOffer:
             guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
-            heritage.channel = (try ChannelOffer(decoding: bytes), descriptor)
+            let offer = try ChannelOffer(decoding: bytes)
+            if offer.history == .abandoned {
+                heritage.remains = (offer.serial, descriptor)
+            } else {
+                heritage.channel = (offer, descriptor)
+            }
         case .listenerSettings:
             settings = try ListenerSettings(decoding: bytes)
             Journal.configure(level: .init(number: settings.logLevel), connections: settings.logConnections)

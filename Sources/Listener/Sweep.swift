@@ -64,6 +64,8 @@ extension Listener {
         if transport(slot) == .webSocketJSON, state(slot) == .awaitingConnect, mayConnect(slot) {
             return keepWebSocketAlive(slot, idle)
         }
+        // A client that waits for the router is not late.
+        if state(slot) == .connecting, !arena.routerHasGreeted { return }
         if (clock.tenths &- arena[cold: slot].opened) * 100 > settings.connectTimeout {
             close(slot, .keepAliveTimeout, tellClient: false, detail: "no CONNECT within limits.connect_timeout")
         }

@@ -18,6 +18,9 @@ extension Listener {
     mutating func takeOver(_ heritage: Heritage, afterDeath: Bool) throws(SystemError) {
         let (interrupted, damaged) = arena.recover()
         let ending = interrupted.flatMap { settle($0, heritage) }
+        if let remains = heritage.remains, arena.channel == remains.serial, !arena.wasReadingBatches {
+            drainChannel(remains.descriptor)
+        }
         for slot in damaged { arena[slot].state = ConnectionState.connected.rawValue }
         try resumeChannel(heritage.channel)
         for (connection, descriptor) in heritage.connections.values {
@@ -30,7 +33,6 @@ extension Listener {
             close(interrupted.slot, ending.reason, tellClient: ending.isTold, detail: ending.detail)
         }
         releaseDeparted()
-        if router < 0 || heritage.channel?.offer.history == ChannelOffer.History.none { endSessions() }
         reportReady()
     }
 
@@ -71,8 +73,9 @@ extension Listener {
 
     private mutating func resumeChannel(_ channel: (offer: ChannelOffer, descriptor: Int32)?) throws(SystemError) {
         guard let (offer, descriptor) = channel else { return }
-        guard offer.history != ChannelOffer.History.none else {
-            return try attachRouter(descriptor, worker: offer.peerWorker)
+        // Where the former process never used it, it is a new one whatever the supervisor says.
+        guard offer.history != ChannelOffer.History.none, arena.channel == offer.serial else {
+            return try attachRouter(descriptor, offer)
         }
         try watchRouter(descriptor, worker: offer.peerWorker)
         if case .recovered(let taken, let put) = offer.history {

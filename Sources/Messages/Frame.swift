@@ -80,6 +80,8 @@ package struct FrameHead: Equatable, Sendable {
     @inlinable package static var byteCount: Int { 8 }
     /// No frame is longer: a PUBLISH of 256 MiB and its envelope.
     @inlinable package static var largestFrame: Int { 257 << 20 }
+    /// Where in it the flags stand.
+    @inlinable package static var flagsOffset: Int { 5 }
     /// The flag of a frame that a listener repeats to a new router: its answer had not come, though a batch had
     /// answered the stream beyond it.
     @inlinable package static var deferred: UInt8 { 0x80 }

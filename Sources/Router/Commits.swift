@@ -35,7 +35,7 @@ struct Request {
     var link: Int
     /// The link's: it may be another channel by then.
     var serial: UInt32
-    /// Where the frame ends in the listener's stream.
+    /// Where the frame begins in the listener's stream.
     var offset: UInt64
 }
 
@@ -88,7 +88,7 @@ extension Router {
 
     /// The frame of a link that is being handled.
     func request(_ link: Int) -> Request {
-        Request(link: link, serial: links[link].serial, offset: links[link].handled)
+        Request(link: link, serial: links[link].serial, offset: links[link].frameStart)
     }
 
     /// Hands over what the turn has changed, if the writer is idle; else it is joined by what comes meanwhile.

@@ -26,6 +26,8 @@ struct ListenerLink {
     var received: UInt64 = 0
     /// The offset in its stream up to which it is handled: what batches answer.
     var handled: UInt64 = 0
+    /// Where the frame begins that is being handled.
+    var frameStart: UInt64 = 0
     /// What the last batch answered, of this router or the former one.
     var answered: UInt64 = 0
     /// What the former router's last batch answered that it has applied.
@@ -205,7 +207,7 @@ struct ListenerLink {
         batch = -1
     }
 
-    /// The answer of a frame that ends at `offset` waits.
+    /// The answer of a frame that begins at `offset` waits.
     mutating func postpone(_ offset: UInt64) {
         if deferred.last != offset { deferred.append(offset) }
     }

@@ -35,7 +35,7 @@ extension Router {
         let number = pendings.insert(
             PendingAcknowledgement(
                 session: UInt32(truncatingIfNeeded: publisher), packetIdentifier: identifier, kind: kind,
-                offset: links[Int(sessions[publisher].link)].handled))
+                offset: links[Int(sessions[publisher].link)].frameStart))
         if sessions[publisher].firstPending == noEntry {
             sessions[publisher].firstPending = number
         } else {
@@ -70,7 +70,7 @@ extension Router {
             waitForCommit(.pending(debt))
         }
         links[Int(sessions[publication.publisher].link)].postpone(
-            links[Int(sessions[publication.publisher].link)].handled)
+            links[Int(sessions[publication.publisher].link)].frameStart)
         settle(debt)
     }
 

@@ -16,7 +16,7 @@ struct PendingAcknowledgement {
     /// The packet's type.
     var kind: UInt8
     var reason = ReasonCode.success
-    /// Where the message's frame ends in its listener's stream.
+    /// Where the message's frame begins in its listener's stream.
     var offset: UInt64 = 0
     /// Of the cut that it came before.
     var cut: UInt64 = 0

@@ -54,6 +54,7 @@ extension Router {
                 try check(link, header)
                 break
             }
+            links[link].frameStart = links[link].handled
             links[link].handled &+= UInt64(truncatingIfNeeded: header.length)
             switch header.type {
             case .publish: try handlePublish(link, bytes, position, header)

@@ -23,6 +23,7 @@ struct Replay {
 extension Router {
     /// Handles one frame of a former router's anew.
     mutating func handleAnew(_ link: Int, _ frame: RawSpan, _ header: FrameHead) throws(FrameError) {
+        links[link].frameStart = links[link].handled
         links[link].handled += UInt64(header.length)
         let offset = links[link].handled
         replay = Replay(
@@ -51,7 +52,9 @@ extension Router {
         replay = Replay()
         guard links[link].isOpen else { return }
         // What had waited, and does not any more.
-        if header.flags & FrameHead.deferred != 0, links[link].deferred.last != offset { links[link].complete(offset) }
+        if header.flags & FrameHead.deferred != 0, links[link].deferred.last != links[link].frameStart {
+            links[link].complete(links[link].frameStart)
+        }
         if links[link].batch >= 0, links[link].outputEnd &- links[link].batch > ListenerLink.batchLength {
             closeBatch(link)
         }

@@ -79,7 +79,7 @@ extension Supervisor {
         if !survives {
             // While the broker stops, the router reads the rest of what a listener said before it stopped.
             if !(wasAsked && state == .stopping) { unwire(place, now) }
-            dropConnections(of: place)
+            if place.role == .listener { dropConnections(of: place) }
         }
         place.state = .empty
 
@@ -87,7 +87,7 @@ extension Supervisor {
             perform(stop?.exited(worker.number, now: now) ?? [], now)
         } else if place.isRetired {
             remove(place)
-        } else if survives, let successor = place.successor, successor.phase != .ending {
+        } else if survives || place.role == .router, let successor = place.successor, successor.phase != .ending {
             totals.restarts += 1
             place.isReplacing = false
             promote(successor, now)
@@ -114,6 +114,7 @@ extension Supervisor {
         if let arena = place.arena { close(arena.descriptor) }
         place.arena = nil
         place.past = .none
+        forgetRemains(of: place)
         if let standby = place.successor {
             place.successor = nil
             end(standby, monotonicMilliseconds())

@@ -50,6 +50,8 @@ final class Place {
     var slots = SlotTable(capacity: 0)
     var arena: (descriptor: Int32, byteCount: UInt64)?
     var past = Past.none
+    /// The listener's end of a channel whose router is gone, which may hold what that has said.
+    var remains: Wire?
     /// The process that goes on when the one that holds the place has ended.
     var successor: Worker?
     /// The router was asked how far the streams have gone.
@@ -135,6 +137,8 @@ final class Worker {
 
 /// The channel between two places: the supervisor's duplicates of both ends, so that it outlives their processes.
 struct Wire {
+    /// Tells the channel from all others that there were.
+    let serial: UInt32
     let listener: UInt32
     let router: UInt32
     let listenerEnd: Int32

@@ -14,10 +14,6 @@ extension Supervisor {
     /// - Returns: why that can not be; nil where it has begun.
     func replace(_ place: Place, _ now: UInt64) -> String? {
         guard let worker = place.worker, worker.phase == .ready else { return "\(place.label) is not ready" }
-        guard place.role == .listener else {
-            end(worker, now)
-            return nil
-        }
         // A standby may be of an older binary.
         if let standby = place.successor {
             place.successor = nil

@@ -67,7 +67,7 @@ extension Supervisor {
         if let arena = place.arena {
             send(ArenaOffer(byteCount: arena.byteCount), to: worker, descriptors: [arena.descriptor], now)
             feed(worker, now)
-        } else {
+        } else if !place.isReplacing {
             place.state = .held(by: worker)
             wire(worker, now)
         }

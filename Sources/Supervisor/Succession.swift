@@ -69,9 +69,10 @@ extension Supervisor {
     /// Lets the process that holds a place serve, once it is prepared and knows everything.
     func handOver(_ worker: Worker, _ now: UInt64) {
         let place = worker.place
-        guard place.worker === worker, worker.phase == .prepared, worker.fed == Int.max, !worker.hasTakenOver,
-            !place.isAsking
-        else { return }
+        guard place.worker === worker, worker.phase == .prepared, !worker.hasTakenOver, !place.isAsking else { return }
+        guard place.role == .listener else { return takeOver(worker, now) }
+        guard worker.fed == Int.max else { return }
+        if place.past == .died, let remains = place.remains { offer(remains, to: worker, .abandoned, now) }
         guard let wire = wires.first(where: { $0.listener == place.number }) else {
             // The router is away, or was never joined to it.
             if let router = router, router.phase != .ending { try? join(place, to: router, now) }
@@ -81,7 +82,8 @@ extension Supervisor {
             offer(wire, to: worker, .continued, now)
             return takeOver(worker, now)
         }
-        guard let router = router, router.phase == .ready else {
+        guard let router = router, router.phase == .ready || router.hasTakenOver else {
+            // Nobody has read from it.
             unwire(place, now)
             return handOver(worker, now)
         }
@@ -112,7 +114,10 @@ extension Supervisor {
         guard let place = places.first(where: { $0.number == number }), place.isAsking else { return }
         endQuestion(place)
         if let router { end(router, now) }
-        unwire(place, now)
+        if let wire = wires.first(where: { $0.listener == place.number }) {
+            wires.removeAll { $0.listener == place.number }
+            abandon(wire, of: place, now)
+        }
         if let worker = place.worker { handOver(worker, now) }
     }
 
@@ -142,15 +147,22 @@ extension Supervisor {
         let place = worker.place
         guard worker.phase == .retiring, place.worker === worker, let successor = place.successor else { return }
         place.past = .inOrder
+        unwireRetired(place, now)
         promote(successor, now)
         timers.cancel(.retiring(worker.number))
         timers.set(.lingering(worker.number), at: now + 1000)
+    }
+
+    /// A listener's successor uses its channel; a router's gets new ones.
+    private func unwireRetired(_ place: Place, _ now: UInt64) {
+        if place.role == .router { unwire(place, now) }
     }
 
     /// A successor holds the place from now on.
     func promote(_ successor: Worker, _ now: UInt64) {
         successor.place.successor = nil
         successor.place.state = .held(by: successor)
+        if successor.place.role == .router { wire(successor, now) }
         handOver(successor, now)
     }
 }

@@ -142,7 +142,7 @@ package final class Supervisor {
             if let worker = workers[number] { flush(worker, now) }
         case .cut(let one, let other):
             close(one)
-            close(other)
+            if other >= 0 { close(other) }
         case .stop: continueStop(now)
         case .rest(let number): endRest(number)
         case .controlRest: watchControlSocket()

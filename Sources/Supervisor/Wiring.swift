@@ -33,10 +33,12 @@ extension Supervisor {
         // The kernel writes two descriptors into an array of two.
         guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError("create a channel") }
         let wire = Wire(
-            listener: place.number, router: router.place.number, listenerEnd: ends[0], routerEnd: ends[1])
+            serial: nextNumber(), listener: place.number, router: router.place.number, listenerEnd: ends[0],
+            routerEnd: ends[1])
         wires.append(wire)
         // The router first, so that it knows the channel before anything arrives on it.
-        let toRouter = ChannelOffer(peerRole: .listener, peerWorker: place.number, peerName: place.name)
+        let toRouter = ChannelOffer(
+            peerRole: .listener, peerWorker: place.number, peerName: place.name, serial: wire.serial)
         send(toRouter, to: router, descriptors: [wire.routerEnd], now)
         if let listener = place.worker { offer(wire, to: listener, .none, now) }
     }
@@ -44,22 +46,25 @@ extension Supervisor {
     /// Offers a listener its end of a channel.
     func offer(_ wire: Wire, to listener: Worker, _ history: ChannelOffer.History, _ now: UInt64) {
         let offer = ChannelOffer(
-            peerRole: .router, peerWorker: wire.router, peerName: Role.router.name, history: history)
+            peerRole: .router, peerWorker: wire.router, peerName: Role.router.name, serial: wire.serial,
+            history: history)
         send(offer, to: listener, descriptors: [wire.listenerEnd], now)
     }
 
     /// How long a peer has to take note before it sees the channel end: milliseconds.
     private static let cutDelay: UInt64 = 1000
 
-    /// Cuts the channels of a place and tells its peers, that first.
+    /// Cuts the channels of a place and tells its peers, that first. Of a router's its listeners keep what it has said.
     func unwire(_ place: Place, _ now: UInt64) {
         for wire in wires where wire.joins(place.number) {
             let peer = places.first { $0.number == wire.peer(of: place.number) }
-            if let worker = peer?.worker, worker.phase == .ready || worker.hasTakenOver {
-                send(PeerGone(worker: place.number), to: worker, now)
-            }
+            if let worker = peer?.worker { send(PeerGone(worker: place.number), to: worker, now) }
             peer?.isChannelHeld = false
-            timers.set(.cut(wire.listenerEnd, wire.routerEnd), at: now + Self.cutDelay)
+            if place.role == .router, let peer {
+                abandon(wire, of: peer, now)
+            } else {
+                timers.set(.cut(wire.listenerEnd, wire.routerEnd), at: now + Self.cutDelay)
+            }
         }
         wires.removeAll { $0.joins(place.number) }
         // Whoever waited for a dead router's word goes on without it.
@@ -68,6 +73,18 @@ extension Supervisor {
             endQuestion(listener)
             if let worker = listener.worker { handOver(worker, now) }
         }
+    }
+
+    /// A channel leads nowhere any more. What came through it is kept until the listener has no use for it.
+    func abandon(_ wire: Wire, of place: Place, _ now: UInt64) {
+        forgetRemains(of: place)
+        place.remains = wire
+        timers.set(.cut(wire.routerEnd, -1), at: now + Self.cutDelay)
+    }
+
+    func forgetRemains(of place: Place) {
+        if let wire = place.remains { close(wire.listenerEnd) }
+        place.remains = nil
     }
 
     func send(_ frame: some Frame, to worker: Worker, descriptors: [Int32] = [], _ now: UInt64) {

@@ -27,8 +27,9 @@ struct ModelListener {
     }
 
     private struct Kept {
-        var end: UInt64
+        var start: UInt64
         var bytes: [UInt8]
+        var end: UInt64 { start + UInt64(bytes.count) }
     }
 
     let place: UInt32
@@ -50,8 +51,8 @@ struct ModelListener {
     // MARK: towards the router
 
     mutating func say(_ frame: [UInt8]) {
+        kept.append(Kept(start: end, bytes: frame))
         end += UInt64(frame.count)
-        kept.append(Kept(end: end, bytes: frame))
         unsent += frame
     }
 
@@ -164,7 +165,7 @@ struct ModelListener {
 
     private mutating func flag(_ offsets: [UInt64], _ flags: UInt8) {
         for offset in offsets {
-            guard let index = kept.firstIndex(where: { $0.end == offset }) else { continue }
+            guard let index = kept.firstIndex(where: { $0.start == offset }) else { continue }
             kept[index].bytes[5] = kept[index].bytes[5] & 0x7F | flags
         }
     }

@@ -99,6 +99,12 @@ typedef struct {
     apus_slot_hot hot;
 } apus_preimage;
 
+// How far the stream of another listener has had its effect on this one.
+typedef struct {
+    uint64_t place;
+    uint64_t offset;
+} apus_mark;
+
 // How far a step or a batch is: what it has changed is undone while it is under way, and completed once it is committed.
 enum { APUS_IDLE = 0, APUS_UNDER_WAY = 1, APUS_COMMITTED = 2 };
 
@@ -109,8 +115,8 @@ typedef struct {
     uint64_t slots_used; // slots from this one on never had a connection
     uint64_t byte_count;
     // Where the regions lie, in bytes from the start.
-    uint64_t slots, preimages, undo, raw, plain, queue, batch, buffers;
-    uint64_t undo_bytes, raw_bytes, plain_bytes, queue_bytes, batch_bytes, buffers_bytes;
+    uint64_t slots, preimages, undo, raw, plain, marks, queue, batch, buffers;
+    uint64_t undo_bytes, raw_bytes, plain_bytes, marks_bytes, queue_bytes, batch_bytes, buffers_bytes;
 
     // The stream to the router. The byte with total offset t lies at queue + (t - queue_origin).
     uint64_t queue_origin;
@@ -127,7 +133,13 @@ typedef struct {
     uint32_t batch_phase;
     uint64_t batch_touched; // pre-images of the batch under way
     uint64_t batch_next_applied, batch_next_queue; // what its commit makes of batch_applied and queue_produced
-    uint64_t router_greeted; // the router has said Hello on this channel
+    uint64_t batch_next_answered, batch_next_released; // of queue_answered and queue_acknowledged
+    // Where in it, counted from its first byte, frames stand that its commit puts in force; 0: there is none.
+    uint32_t batch_marks, batch_deferred, batch_completed;
+    uint32_t batch_reading;  // the channel is being read: how far is known when that is done
+    uint32_t router_greeted; // the router has said Hello on this channel
+    uint32_t channel;        // its serial number
+    uint64_t marks_count;    // of other listeners' streams it is known how far they have had their effect here
     uint64_t channel_prelude; // bytes that went to the router on this channel before the stream went on
     uint64_t channel_start;   // the offset at which it went on
 

@@ -53,17 +53,22 @@ package struct ChannelOffer: Frame, Equatable {
         /// A former process has used it and died. Of its stream the peer has taken `taken` bytes, those that wait for it
         /// in the socket included; of its own it has put `put` bytes into the socket, and puts no more until `StreamGo`.
         case recovered(taken: UInt64, put: UInt64)
+        /// A former process may have used it, and died. Its peer is gone: what that has said is to be read, and no more.
+        case abandoned
     }
 
     package var peerRole: Role
     package var peerWorker: UInt32
     package var peerName: String
+    /// Tells the channel from all others of this supervisor's; never 0.
+    package var serial: UInt32
     package var history: History
 
-    package init(peerRole: Role, peerWorker: UInt32, peerName: String, history: History = .none) {
+    package init(peerRole: Role, peerWorker: UInt32, peerName: String, serial: UInt32, history: History = .none) {
         self.peerRole = peerRole
         self.peerWorker = peerWorker
         self.peerName = peerName
+        self.serial = serial
         self.history = history
     }
 
@@ -71,11 +76,13 @@ package struct ChannelOffer: Frame, Equatable {
         writer.integer(peerRole.rawValue)
         writer.integer(peerWorker)
         writer.string(peerName)
+        writer.integer(serial)
         let (kind, taken, put): (UInt8, UInt64, UInt64) =
             switch history {
             case .none: (0, 0, 0)
             case .continued: (1, 0, 0)
             case .recovered(let taken, let put): (2, taken, put)
+            case .abandoned: (3, 0, 0)
             }
         writer.integer(kind)
         writer.integer(taken)
@@ -87,6 +94,7 @@ package struct ChannelOffer: Frame, Equatable {
         peerRole = role
         peerWorker = try reader.integer()
         peerName = try reader.string()
+        serial = try reader.integer()
         let kind: UInt8 = try reader.integer()
         let taken: UInt64 = try reader.integer()
         let put: UInt64 = try reader.integer()
@@ -94,6 +102,7 @@ package struct ChannelOffer: Frame, Equatable {
         case 0: history = .none
         case 1: history = .continued
         case 2: history = .recovered(taken: taken, put: put)
+        case 3: history = .abandoned
         default: throw FrameError("unknown history of a channel")
         }
     }

@@ -125,7 +125,7 @@ package struct MarksFrame: Frame, Equatable {
     package init(from reader: inout FrameReader) throws(FrameError) { marks = try StreamMark.read(from: &reader) }
 }
 
-/// Router → listener: these frames of its stream, named by where they end, are handled, but their answers wait.
+/// Router → listener: these frames of its stream, named by where they begin, are handled, but their answers wait.
 package struct DeferredFrame: Frame, Equatable {
     package static let type = FrameType.deferred
     package var offsets: [UInt64]
