@@ -64,6 +64,8 @@ extension Arena {
         head.batch_marks = 0
         head.batch_deferred = 0
         head.batch_completed = 0
+        head.batch_next_answered = head.queue_answered
+        head.batch_next_released = head.queue_acknowledged
         apus_barrier()
         head.batch_phase = UInt32(APUS_UNDER_WAY)
         apus_barrier()

@@ -125,6 +125,7 @@ extension Configuration {
         package var heartbeatTimeout = Duration.seconds(10)
         package var startTimeout = Duration.seconds(30)
         package var stopTimeout = Duration.seconds(10)
+        package var routerStandby = true
     }
 
     /// `[auth]`.

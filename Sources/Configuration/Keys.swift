@@ -134,6 +134,9 @@ extension Configuration {
         .duration(
             "stop_timeout", \.supervisor.stopTimeout, 100...600_000,
             "How long the workers may take to stop in order before they are killed."),
+        .boolean(
+            "router_standby", \.supervisor.routerStandby, reload: false,
+            "Whether a second router waits to go on at once when the first one ends."),
     ]
 
     private static let authKeys: [Key<Configuration>] = [

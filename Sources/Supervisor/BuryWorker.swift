@@ -87,9 +87,11 @@ extension Supervisor {
             perform(stop?.exited(worker.number, now: now) ?? [], now)
         } else if place.isRetired {
             remove(place)
-        } else if survives || place.role == .router, let successor = place.successor, successor.phase != .ending {
+        } else if survives || place.role == .router && status != .exited(configurationStatus),
+            let successor = place.successor, successor.phase != .ending {
             totals.restarts += 1
             place.isReplacing = false
+            place.standbyAt = now + place.backoff.died(readyFor: worker.readySince.map { now - $0 })
             promote(successor, now)
         } else {
             if worker.readySince == nil { place.failedStarts += 1 }

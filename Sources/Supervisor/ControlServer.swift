@@ -124,8 +124,7 @@ extension Supervisor {
     /// Asks the router for the next part of a job.
     private func ask(for connection: Operator, _ now: UInt64) {
         guard let job = connection.job else { return }
-        guard state != .stopping, let router = workers.values.first(where: { $0.place.role == .router }),
-            router.phase == .ready, !router.channel.hasPending
+        guard state != .stopping, let router, router.phase == .ready, !router.channel.hasPending
         else {
             finish(connection, .error(Refusal(.unavailable, "the router is away, try again")))
             return
@@ -183,7 +182,7 @@ extension Supervisor {
 
     /// A worker that was asked something is gone.
     func failQueries(to worker: Worker, _ now: UInt64) {
-        guard worker.place.role == .router else { return }
+        guard worker.place.role == .router, worker.place.worker === worker else { return }
         for number in queries.keys.sorted() { fail(number, "the router is being replaced, try again", now) }
     }
 

@@ -95,7 +95,7 @@ extension Supervisor {
                 .pid: "\(worker.process)",
                 .generation: "\(worker.generation)",
             ])
-        if worker.place.role == .listener { serves(worker, now) } else { answerAskers(worker.place, nil, now) }
+        serves(worker, now)
         noticeReadiness(now)
     }
 

@@ -61,6 +61,8 @@ final class Place {
     /// Whether the successor that is being prepared is to serve as soon as it is.
     var isReplacing = false
     var standbyBackoff = Backoff()
+    /// Before this no standby is started.
+    var standbyAt: UInt64 = 0
     /// Operators that wait for a replacement, by their numbers.
     var askers: [UInt32] = []
 

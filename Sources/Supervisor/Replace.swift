@@ -1,4 +1,4 @@
-// Replaces a worker on purpose, and keeps a standby for each listener. The one that serves goes on until the other is
+// Replaces a worker on purpose, and keeps a standby in each place. The one that serves goes on until the other is
 // prepared; where that fails, it goes on for good.
 
 internal import Configuration
@@ -21,7 +21,7 @@ extension Supervisor {
         }
         do throws(SystemError) {
             place.isReplacing = true
-            place.successor = try spawn(place, now)
+            place.successor = try spawn(place, asSuccessor: true, now)
             return nil
         } catch {
             place.isReplacing = false
@@ -51,15 +51,26 @@ extension Supervisor {
         timers.set(.standby(place.number), at: now + max(delay, Backoff.first))
     }
 
-    /// Starts a standby for a listener that has none.
+    /// Starts a standby in a place that has none. Where workers die again and again it is started later and later.
     func prepareStandby(_ place: Place, _ now: UInt64) {
         guard state != .stopping, !place.isRetired, place.successor == nil, place.worker?.phase == .ready,
-            configuration.listeners.first(where: { $0.name == place.listener })?.standby == true
+            wantsStandby(place)
         else { return }
+        guard now >= place.standbyAt else {
+            timers.set(.standby(place.number), at: place.standbyAt)
+            return
+        }
         do throws(SystemError) {
-            place.successor = try spawn(place, now)
+            place.successor = try spawn(place, asSuccessor: true, now)
         } catch {
             timers.set(.standby(place.number), at: now + Backoff.longest)
+        }
+    }
+
+    private func wantsStandby(_ place: Place) -> Bool {
+        switch place.role {
+        case .router: configuration.supervisor.routerStandby
+        case .listener: configuration.listeners.first { $0.name == place.listener }?.standby == true
         }
     }
 }

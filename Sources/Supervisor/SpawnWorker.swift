@@ -24,7 +24,9 @@ extension Supervisor {
     }
 
     /// Starts a process for a place. A listener's waits, with all that the place has, for the word to serve.
-    func spawn(_ place: Place, _ now: UInt64) throws(SystemError) -> Worker {
+    ///
+    /// - Parameter asSuccessor: another one holds the place, and goes on until this one is told to.
+    func spawn(_ place: Place, asSuccessor: Bool = false, _ now: UInt64) throws(SystemError) -> Worker {
         let entry = place.role.entry
         if entry.holdsConnections, place.arena == nil {
             place.arena = try makeArena(place.name)
@@ -67,7 +69,7 @@ extension Supervisor {
         if let arena = place.arena {
             send(ArenaOffer(byteCount: arena.byteCount), to: worker, descriptors: [arena.descriptor], now)
             feed(worker, now)
-        } else if !place.isReplacing {
+        } else if !asSuccessor {
             place.state = .held(by: worker)
             wire(worker, now)
         }

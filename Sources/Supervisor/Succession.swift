@@ -132,7 +132,7 @@ extension Supervisor {
         awaitReady(worker, now)
     }
 
-    /// A listener serves: the router may write to it again, and the next successor is prepared.
+    /// A worker serves: the router may write to a listener again, and the next successor is prepared.
     func serves(_ worker: Worker, _ now: UInt64) {
         let place = worker.place
         place.past = .inOrder

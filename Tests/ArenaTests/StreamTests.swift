@@ -147,7 +147,7 @@ import Testing
             arena.beginStep(0)
             let committed = stream.count
             for _ in 0..<random.below(4) {
-                let frame = [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: 1 + random.below(6000))
+                let frame = [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: 1 + random.below(24_000))
                 guard arena.appendFrame(frame) else { continue }
                 stream += frame
             }
@@ -161,8 +161,10 @@ import Testing
             sent += count
             if random.below(3) == 0 {
                 acknowledged += random.below(sent - acknowledged + 1)
+                arena.beginBatch()
                 let isPossible = arena.framesAcknowledged(
                     answered: UInt64(acknowledged), released: UInt64(acknowledged))
+                arena.endBatch(0)
                 #expect(isPossible, "seed \(seed)")
             }
             #expect(arena.queueEnd == UInt64(stream.count))
@@ -185,8 +187,10 @@ import Testing
         #expect(count == Int(arena.head.queue_bytes) / frame.count)
         arena.commitQueue()
         arena.framesSent(count * frame.count)
+        arena.beginBatch()
         let isPossible = arena.framesAcknowledged(
             answered: UInt64(count * frame.count), released: UInt64(count * frame.count))
+        arena.endBatch(0)
         let fits = arena.appendFrame(frame)
         #expect(isPossible && fits)
     }

@@ -109,14 +109,15 @@ extension RouterSettings: RandomFrame {
 extension ChannelOffer: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         let history: ChannelOffer.History =
-            switch r.below(3) {
+            switch r.below(4) {
             case 0: .none
             case 1: .continued
+            case 2: .abandoned
             default: .recovered(taken: r.integer(), put: r.integer())
             }
         return Self(
             peerRole: Role.allCases.randomElement(using: &r)!, peerWorker: r.integer(), peerName: r.text(),
-            history: history)
+            serial: r.integer(), history: history)
     }
 }
 

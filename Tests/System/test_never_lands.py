@@ -30,7 +30,15 @@ def restart(broker, name="mqtt"):
     broker.ctl("restart", f"listener/{name}")
 
 
-WAYS = pytest.mark.parametrize("replace", [kill, restart])
+def kill_router(broker, name=None):
+    kill(broker, "router")
+
+
+def restart_router(broker, name=None):
+    broker.ctl("restart", "router")
+
+
+WAYS = pytest.mark.parametrize("replace", [kill, restart, kill_router, restart_router])
 
 
 @pytest.mark.parametrize("listeners", [[MQTT, WEB], ALONE], ids=["standby", "alone"])
