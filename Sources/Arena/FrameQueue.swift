@@ -76,7 +76,7 @@ extension Arena {
         // An empty queue starts again at the front, a short one soon: its first pages stay in the cache.
         if released == queueTail {
             head.queue_origin = released
-        } else if released &- head.queue_origin > 128 << 10, queueTail &- released < 16 << 10 {
+        } else if released &- head.queue_origin > 512 << 10, queueTail &- released < 128 << 10 {
             _ = moveQueueToFront(0)
         }
     }

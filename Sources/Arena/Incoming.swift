@@ -105,7 +105,7 @@ extension Arena {
     }
 
     /// Whether the router has greeted on this channel.
-    package var routerHasGreeted: Bool {
+    @inlinable package var routerHasGreeted: Bool {
         get { head.router_greeted != 0 }
         set { head.router_greeted = newValue ? 1 : 0 }
     }

@@ -5,10 +5,9 @@ import MQTT
 import Messages
 
 extension Router {
-    /// Delivers to the session of one row of a match.
+    /// Delivers to the session of one row of a match, which is no group.
     @inline(__always)
     mutating func deliver(_ row: Recipient, _ message: Outgoing) {
-        if row.isGroup { return deliverToGroup(row, message) }
         let number = Int(row.session)
         var granted = row.qos
         if number == publication.publisher {
@@ -22,9 +21,17 @@ extension Router {
             return deliverSlowly(row, message, qos: qos, retain: retain)
         }
         let link = Int(sessions[number].link)
-        if qos > 0, sessions[number].isDurable {
-            return deliverKept(number, link, message, qos: qos, retain: retain)
-        }
+        if qos > 0 { return deliverAcknowledged(number, link, message, qos: qos, retain: retain) }
+        if links[link].delivery < 0 { openDelivery(link, message) }
+        appendRecipient(number, link, 0, retain, identifier: 0, duplicate: false)
+    }
+
+    /// The same where the client acknowledges it. Apart, because the other is inlined only where it is short.
+    @inline(never)
+    private mutating func deliverAcknowledged(
+        _ number: Int, _ link: Int, _ message: Outgoing, qos: UInt8, retain: Bool
+    ) {
+        if sessions[number].isDurable { return deliverKept(number, link, message, qos: qos, retain: retain) }
         if links[link].delivery < 0 { openDelivery(link, message) }
         appendRecipient(number, link, qos, retain)
     }
@@ -98,6 +105,7 @@ extension Router {
 
     /// At once, but kept until it is acknowledged. Where that comes before it is time to write it to the store, it never
     /// is; and should a member of a group leave before that, another gets it.
+    @inline(never)
     mutating func deliverKept(
         _ number: Int, _ link: Int, _ message: Outgoing, qos: UInt8, retain: Bool, group: UInt32 = noEntry
     ) {

@@ -82,6 +82,7 @@ extension Router {
     mutating func closeBatch(_ link: Int) {
         guard links[link].hasBatch else { return }
         if links.count > 1 { tellMarks(link) }
+        releaseWithBatch(link)
         links[link].closeBatch()
     }
 

@@ -113,6 +113,9 @@ struct ListenerLink {
 
     var isOpen: Bool { descriptor >= 0 }
 
+    /// Whether it has to hear what its socket has not taken.
+    var isBehind: Bool { outputEnd != outputStart || batch >= 0 || !acknowledgements.isEmpty }
+
     /// Bytes that the socket has taken since the channel began.
     var put: UInt64 { produced &- UInt64(truncatingIfNeeded: outputEnd &- outputStart) }
 

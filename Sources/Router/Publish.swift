@@ -77,11 +77,20 @@ extension Router {
     }
 
     /// Hands a message to every session whose subscriptions match.
+    ///
+    /// - Parameter anew: a former router may have handed it out: nobody gets it who has it.
     @inline(__always)
-    private mutating func route(_ message: Outgoing) {
+    mutating func route(_ message: Outgoing, anew: Bool = false) {
         let rows = tree.match(message.bytes.extracting(0..<message.topicLength).octets)
         if rows.count == 0 { return }
-        for row in rows.indices { deliver(tree[row], message) }
+        for row in rows.indices {
+            let recipient = tree[row]
+            if recipient.isGroup {
+                if anew { deliverToGroupAnew(recipient, message) } else { deliverToGroup(recipient, message) }
+            } else if !anew || isDue(Int(recipient.session), recipient, message) {
+                deliver(recipient, message)
+            }
+        }
         finishRoute(message)
     }
 
@@ -108,6 +117,7 @@ extension Router {
     }
 
     /// Publishes a message of the broker's own. Nobody is answered, so nothing is refused; what is to be stored is.
+    @inline(never)
     mutating func publish(_ message: Outgoing) {
         let interrupted = publication
         publication = Publication()

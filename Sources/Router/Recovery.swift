@@ -23,6 +23,7 @@ extension Router {
     var isReplaying: Bool { links.contains { $0.isOpen && ($0.phase == .replaying || $0.phase == .replayed) } }
 
     /// Handles frames of a channel that is not running yet, as far as it may go.
+    @inline(never)
     mutating func handleBeginning(_ link: Int) throws(FrameError) {
         while links[link].isOpen, links[link].phase != .running, !links[link].isPaused {
             let start = links[link].inputStart

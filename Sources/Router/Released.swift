@@ -42,10 +42,20 @@ extension Router {
         tellReleases()
     }
 
-    private var isEverythingDone: Bool {
-        log.isEmpty && commits.submitted == commits.committed && lingering.isEmpty && pendings.count == 0
-            && !links.contains { $0.isOpen && ($0.outputEnd != $0.outputStart || $0.batch >= 0) }
+    /// Releases with a batch what it answers, as a rule: nothing waits, and nobody else is to hear anything. The listener
+    /// that applies it has all that its frames have led to.
+    @inline(__always)
+    mutating func releaseWithBatch(_ link: Int) {
+        guard isEverythingStored, !isRecovering else { return }
+        for other in links.indices where other != link && links[other].isOpen && links[other].isBehind { return }
+        links[link].released = links[link].handled
     }
+
+    private var isEverythingStored: Bool {
+        log.isEmpty && commits.submitted == commits.committed && lingering.isEmpty && pendings.count == 0
+    }
+
+    private var isEverythingDone: Bool { isEverythingStored && !links.contains { $0.isOpen && $0.isBehind } }
 
     private mutating func makeCut() {
         releaseCut = Cut(isMade: true, lingered: lingering.appended)

@@ -22,6 +22,7 @@ struct Replay {
 
 extension Router {
     /// Handles one frame of a former router's anew.
+    @inline(never)
     mutating func handleAnew(_ link: Int, _ frame: RawSpan, _ header: FrameHead) throws(FrameError) {
         links[link].frameStart = links[link].handled
         links[link].handled += UInt64(header.length)

@@ -8,22 +8,12 @@ extension Router {
     /// Hands a message to every session whose subscriptions match, and that does not have it.
     @inline(never)
     mutating func routeAnew(_ message: Outgoing) {
-        let rows = tree.match(message.bytes.extracting(0..<message.topicLength).octets)
-        if rows.count == 0 { return }
-        for row in rows.indices {
-            let recipient = tree[row]
-            if recipient.isGroup {
-                deliverToGroupAnew(recipient, message)
-            } else if isDue(Int(recipient.session), recipient, message) {
-                // A durable session has it in its queue, whether its client has it or not: that is found out at the end.
-                deliver(recipient, message)
-            }
-        }
-        finishRoute(message)
+        route(message, anew: true)
     }
 
     /// Whether a session does not have a message.
-    private func isDue(_ number: Int, _ row: Recipient, _ message: Outgoing) -> Bool {
+    /// A durable one has it in its queue, whether its client has it or not: that is found out at the end.
+    func isDue(_ number: Int, _ row: Recipient, _ message: Outgoing) -> Bool {
         if sessions[number].isDurable, min(message.qos, row.qos) > 0 { return !replay.isStored }
         return !isApplied(number)
     }
@@ -40,13 +30,14 @@ extension Router {
 
     /// Which member had it is not known, only that none or one did. Where it may be either, at QoS 0 nobody gets it, and
     /// above somebody.
-    private mutating func deliverToGroupAnew(_ row: Recipient, _ message: Outgoing) {
+    @inline(never)
+    mutating func deliverToGroupAnew(_ row: Recipient, _ message: Outgoing) {
         let members = (0..<min(tree.memberCount(ofGroup: row.session), 64)).map { index in
             Int(tree.member(index, ofGroup: row.session).session)
         }
         let isStored = replay.isStored && message.qos > 0 && members.contains { sessions[$0].isDurable }
         let applied = members.filter { isApplied($0) }
         guard !isStored, applied.count < members.count, applied.isEmpty || message.qos > 0 else { return }
-        deliver(row, message)
+        deliverToGroup(row, message)
     }
 }

@@ -1,6 +1,7 @@
 // The counters that workers report with every heartbeat: a table a role, the order is the order on the wire.
 
 /// What a listener counts.
+@usableFromInline
 package enum ListenerCounter: Int, CaseIterable, Sendable {
     case connections
     case connectionsOpened
@@ -21,6 +22,7 @@ package enum ListenerCounter: Int, CaseIterable, Sendable {
 }
 
 /// What the router counts.
+@usableFromInline
 package enum RouterCounter: Int, CaseIterable, Sendable {
     case sessions
     case subscriptions
