@@ -70,11 +70,19 @@ package struct ArenaLayout: Equatable, Sendable {
     }
 
     /// Makes the memfd of an arena and writes its header.
-    /// - Parameter name: shown in /proc, for the operator.
+    /// - Parameters:
+    ///   - name: shown in /proc, for the operator.
+    ///   - origin: the offset at which the stream to the router begins. Above all that a former arena of the same place has
+    ///     reached, so that what is remembered of that one's stream is not taken for this one's.
     /// - Returns: the descriptor, closed on exec, and the size to be told with `ArenaOffer`.
     /// - Throws: the failed call's `errno`.
-    package func create(name: String) throws(ArenaError) -> (descriptor: Int32, byteCount: UInt64) {
+    package func create(name: String, origin: UInt64 = 0) throws(ArenaError) -> (descriptor: Int32, byteCount: UInt64) {
         var header = self.header
+        header.queue_origin = origin
+        header.queue_acknowledged = origin
+        header.queue_answered = origin
+        header.queue_sent = origin
+        header.queue_produced = origin
         let descriptor = unsafe apus_memory_file("apus-arena-\(name)", header.byte_count)
         guard descriptor >= 0 else { throw .system("create a memory file of \(header.byte_count) bytes", errno) }
         // A header is plain data, written once before anybody maps the file.

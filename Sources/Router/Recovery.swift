@@ -70,7 +70,8 @@ extension Router {
         links[link].phase = .resumed
         let place = links[link].worker
         if frame.until < storedMarks[place] ?? 0 {
-            // The mark is one of an earlier arena. This stream may begin once the store knows.
+            // The mark is one of an earlier arena, and the clock went back meanwhile. This stream may begin once the store
+            // knows.
             storedMarks[place] = 0
             log.putMark(place, 0)
             if waitsForDisk { links[link].gate = commits.submitted + 1 }

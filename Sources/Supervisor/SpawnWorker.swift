@@ -122,7 +122,8 @@ extension Supervisor {
             slots: UInt32(clamping: budget.connections), buffers: UInt64(limits.memory),
             largestPacket: UInt32(clamping: limits.packetSize))
         do throws(ArenaError) {
-            return try layout.create(name: name)
+            // No listener says more than a byte in a nanosecond, so a later arena begins behind the end of an earlier one.
+            return try layout.create(name: name, origin: wallNanoseconds())
         } catch {
             switch error {
             case .system(let operation, let code): throw SystemError(operation, code: code)

@@ -190,7 +190,8 @@ def test_killed_again_and_again_under_load(start_broker, opened):
     thread.join()
     assert kills > 5
     for subscriber in subscribers:
-        wait_until(lambda: subscriber.process.poll() is not None, "the subscriber to have everything", 20)
+        wait_until(lambda: subscriber.process.poll() is not None and len(subscriber.lines.all("^message ")) >= total,
+                   "the subscriber to have everything", 20)
         got = [line.split()[-1] for line in subscriber.lines.all("^message ")]
         assert got == [str(number) for number in range(total)]
 
