@@ -88,7 +88,8 @@ extension Supervisor {
         } else if place.isRetired {
             remove(place)
         } else if survives || place.role == .router && status != .exited(configurationStatus),
-            let successor = place.successor, successor.phase != .ending {
+            let successor = place.successor, successor.phase != .ending
+        {
             totals.restarts += 1
             place.isReplacing = false
             place.standbyAt = now + place.backoff.died(readyFor: worker.readySince.map { now - $0 })

@@ -29,7 +29,8 @@ struct RouterBench: ~Copyable {
         try router.loadSessions()
         let listeners = try Listeners(2)
         for link in 0..<2 {
-            let offer = ChannelOffer(peerRole: .listener, peerWorker: UInt32(100 + link), peerName: "l\(link)", serial: UInt32(link + 1))
+            let offer = ChannelOffer(
+                peerRole: .listener, peerWorker: UInt32(100 + link), peerName: "l\(link)", serial: UInt32(link + 1))
             try router.attach(listeners.others[link], offer)
         }
         self.router = router
