@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 
 int apus_memory_file(const char *name, uint64_t bytes) {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -15,3 +16,5 @@ int apus_memory_file(const char *name, uint64_t bytes) {
     }
     return fd;
 }
+
+int apus_process_descriptor(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }

@@ -93,6 +93,15 @@ package struct ControlChannel: ~Copyable {
         pendingDescriptors += duplicates.count
     }
 
+    /// Sends a frame, or does not where the socket takes no more now.
+    /// - Returns: whether it was sent.
+    package mutating func sendAtOnce(_ frame: [UInt8], descriptors: [Int32]) -> Bool {
+        guard pending.isEmpty, frame.count <= controlPacketLimit, descriptors.count <= descriptorsPerPacket else {
+            return false
+        }
+        return (try? transmit(frame, descriptors)) == true
+    }
+
     /// Sends what is pending, as far as the socket takes it.
     /// - Returns: true when nothing is left; else wait for the socket to be writable (see `waitsForDescriptors`).
     package mutating func flush() throws(SystemError) -> Bool {

@@ -30,6 +30,13 @@ package func send(_ descriptor: Int32, _ span: RawSpan) -> Transfer {
     return count >= 0 ? .bytes(count) : interpret(errno)
 }
 
+/// Waits until a socket takes more, so many milliseconds at most.
+package func waitForRoom(_ descriptor: Int32, milliseconds: Int32) {
+    var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    // One descriptor of the caller's.
+    _ = unsafe poll(&room, 1, milliseconds)
+}
+
 private func interpret(_ code: Int32) -> Transfer {
     switch code {
     case EAGAIN, EINTR: .wouldBlock

@@ -12,6 +12,7 @@ package enum Event: String, Sendable, CaseIterable {
     case listenFailed = "listen_failed"
     case workerStarted = "worker_started"
     case workerPrepared = "worker_prepared"
+    case workerAdopted = "worker_adopted"
     case workerReady = "worker_ready"
     case workerExited = "worker_exited"
     case workerFailed = "worker_failed"
@@ -36,6 +37,8 @@ package enum Event: String, Sendable, CaseIterable {
     case configurationReloaded = "configuration_reloaded"
     case configurationNeedsRestart = "configuration_needs_restart"
     case configurationRefused = "configuration_refused"
+    case parking
+    case inheritanceLost = "inheritance_lost"
     case stopping
     case stopped
     case linesHeldBack = "lines_held_back"
@@ -79,6 +82,8 @@ package enum Event: String, Sendable, CaseIterable {
             Description("e49a83822b7c4366be4859527fd7ac6e", .error, "{listener} can not listen on {address}: {reason}")
         case .workerStarted:
             Description("fcdedc5cb2994f6a917233130313630f", .info, "{worker} started as process {pid}")
+        case .workerAdopted:
+            Description("2671b962d59b4f728eaf081e506d5135", .notice, "{worker} runs on as process {pid}")
         case .workerPrepared:
             Description(
                 "4e8b1d93c6f04a7f8d25b9e07c3a6f10", .info, "a successor of {worker} is prepared as process {pid}")
@@ -150,6 +155,11 @@ package enum Event: String, Sendable, CaseIterable {
             Description("e466e1c182a846f1ad5dcfcec5a180c0", .warning, "these changes wait for a restart: {key}")
         case .configurationRefused:
             Description("cd52c681241c4016b291cd02e3a05026", .error, "the configuration was refused: {error}")
+        case .parking:
+            Description(
+                "05a1615b68e2490a889a09649b17514d", .notice, "restarting: {count} connections wait with the service manager for the next process")
+        case .inheritanceLost:
+            Description("6d83c43b471e4f819863a97857b00550", .error, "{key} of the former process is lost: {reason}")
         case .stopping:
             Description("a82046895b58497281d7a15dd4e137a8", .notice, "stopping: {reason}")
         case .stopped:

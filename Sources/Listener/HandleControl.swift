@@ -43,8 +43,40 @@ extension Listener {
         case .peerGone:
             if try PeerGone(decoding: bytes).worker == routerWorker { routerIsGone() }
         case .retire: isRetiring = true
+        case .adopt: sayWhatIsHeld()
         case .stop: beginStop(try Stop(decoding: bytes))
         default: throw FrameError("a frame that is not for a running listener")
+        }
+    }
+
+    /// Tells a new supervisor of every connection, and gives it its socket.
+    private mutating func sayWhatIsHeld() {
+        var connections: [Accepted.Connection] = []
+        var descriptors: [Int32] = []
+        for slot in sockets.indices where sockets[slot].descriptor >= 0 {
+            connections.append(
+                Accepted.Connection(
+                    slot: UInt32(slot), generation: arena[slot].generation,
+                    acceptNumber: arena[cold: slot].accept_number, peer: peer(slot)))
+            descriptors.append(sockets[slot].descriptor)
+            guard descriptors.count == descriptorsPerPacket else { continue }
+            reportAtLength(Held(place: welcome.worker, connections: connections), descriptors)
+            connections = []
+            descriptors = []
+        }
+        if !descriptors.isEmpty {
+            reportAtLength(Held(place: welcome.worker, connections: connections), descriptors)
+        }
+        reportAtLength(Adopted(), [])
+    }
+
+    /// The same as `report` for much at once: waits until the supervisor has taken it.
+    private mutating func reportAtLength(_ frame: some Frame, _ descriptors: [Int32]) {
+        do throws(SystemError) {
+            try control.send(frame.encoded(), descriptors: descriptors)
+            while try !control.flush() { waitForRoom(control.descriptor, milliseconds: 10) }
+        } catch {
+            end("the supervisor takes no reports: \(error)", status: 1)
         }
     }
 

@@ -1,5 +1,6 @@
 // The listener's turn: wait, take what came, hand it over in one write, send to each changed connection once.
 
+import Channel
 import EventLoop
 import Glibc
 import Journal
@@ -53,6 +54,7 @@ extension Listener {
         flushOutputs()
         confirmJSONDeliveries()
         finishStop()
+        if control.hasPending { _ = try? control.flush() }
     }
 
     /// Notes that a slot has output, to be sent once at the turn's end.

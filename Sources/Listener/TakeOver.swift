@@ -26,6 +26,10 @@ extension Listener {
         for (connection, descriptor) in heritage.connections.values {
             resume(connection, descriptor, afterDeath: afterDeath)
         }
+        // What was being given back is given back.
+        for slot in 0..<arena.slotsUsed where state(slot) == .departing && heritage.connections[UInt32(slot)] == nil {
+            departing.append((UInt32(slot), arena.queueEnd))
+        }
         for slot in damaged where slot < sockets.count {
             close(slot, .unspecifiedError, tellClient: false, detail: "its slot was damaged")
         }

@@ -36,6 +36,8 @@ package enum FrameType: UInt8, Sendable {
     case prepared = 0x17
     case retired = 0x18
     case streamAnswer = 0x19
+    case held = 0x1A
+    case adopted = 0x1B
 
     // Data, from a listener to the router (0x2_), from the router to a listener (0x3_), both ways (0x4_).
     case connect = 0x21
@@ -61,6 +63,10 @@ package enum FrameType: UInt8, Sendable {
 
     case hello = 0x41
     case acknowledge = 0x42
+
+    // From one supervisor to the next, and to the workers that it takes over (0x5_).
+    case adopt = 0x51
+    case estate = 0x52
 }
 
 /// Why a frame was refused. `what` says which rule it broke.

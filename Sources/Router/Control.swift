@@ -43,6 +43,7 @@ extension Router {
             if let link = links.firstIndex(where: { $0.isOpen && $0.worker == worker }) { detach(link) }
         case .streamQuestion: holdStream(try StreamQuestion(decoding: bytes).worker)
         case .streamGo: letStreamGo(try StreamGo(decoding: bytes).worker)
+        case .adopt: report(Adopted())
         case .query: answer(try Query(decoding: bytes))
         case .stop:
             for link in links.indices where links[link].isOpen { receiveFrames(link) }

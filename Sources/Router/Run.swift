@@ -1,5 +1,6 @@
 // The router's turn: wait, handle what the listeners sent, send each of them one batch or a few.
 
+import Channel
 import EventLoop
 import Messages
 import Store
@@ -38,6 +39,7 @@ extension Router {
             for link in links.indices where links[link].isTouched { flush(link) }
             commitTurn()
             releaseFrames()
+            if control.hasPending { _ = try? control.flush() }
         }
     }
 

@@ -12,6 +12,8 @@ internal import Messages
 enum ExitStatus: Equatable, CustomStringConvertible {
     case exited(Int32)
     case signal(Int32)
+    /// It was no child of this process.
+    case unknown
 
     /// From what waitpid reports.
     init(_ status: Int32) {
@@ -21,6 +23,7 @@ enum ExitStatus: Equatable, CustomStringConvertible {
 
     var description: String {
         switch self {
+        case .unknown: "a status that only its parent knows"
         case .exited(let status): "exit status \(status)"
         case .signal(let signal):
             // strsignal's text is copied at once.
@@ -38,21 +41,26 @@ extension Supervisor {
         for worker in workers.values.sorted(by: { $0.number < $1.number }) {
             var status: Int32 = 0
             // The call writes one integer.
-            guard unsafe waitpid(worker.process, &status, WNOHANG) == worker.process else { continue }
+            guard worker.processDescriptor < 0, unsafe waitpid(worker.process, &status, WNOHANG) == worker.process else { continue }
             bury(worker, ExitStatus(status), now)
         }
     }
 
-    private func bury(_ worker: Worker, _ status: ExitStatus, _ now: UInt64) {
+    func bury(_ worker: Worker, _ status: ExitStatus, _ now: UInt64) {
         // What it said before it died comes first.
         hear(worker, now, all: true)
         let place = worker.place
         // It may have been retired, or replaced as a standby.
         let isFormer = place.worker !== worker && place.successor !== worker
         let wasAsked =
-            isFormer || worker.killed == nil && status == .exited(0) && (state == .stopping || place.isRetired)
+            isFormer || worker.killed == nil && (status == .exited(0) || status == .unknown)
+            && (state == .stopping || state == .parking || place.isRetired)
         workers[worker.number] = nil
         poller.remove(worker.channel.descriptor)
+        if worker.processDescriptor >= 0 {
+            poller.remove(worker.processDescriptor)
+            close(worker.processDescriptor)
+        }
         for timer: Timer in [
             .start(worker.number), .lingering(worker.number), .flush(worker.number), .removal(worker.number),
             .retiring(worker.number),
@@ -73,6 +81,11 @@ extension Supervisor {
             if place.successor === worker { lostSuccessor(place, status, now) }
             if state == .stopping { perform(stop?.exited(worker.number, now: now) ?? [], now) }
             return
+        }
+        if state == .parking {
+            if !wasAsked, place.past != .none { place.past = .died }
+            place.state = .empty
+            return goOnParking(now)
         }
         let survives = connectionsSurvive(worker, status)
         endQuestion(place)

@@ -32,7 +32,11 @@ extension Supervisor {
                 end(worker, now)
                 return
             }
-            // No report carries descriptors; those that come are not kept.
+            if worker.phase == .adopting, let held = try? Held(decoding: packet.bytes), held.place == worker.place.number {
+                takeHeld(held, packet.descriptors)
+                continue
+            }
+            // No other report carries descriptors; those that come are not kept.
             for descriptor in packet.descriptors { close(descriptor) }
             guard worker.killed == nil else { continue }
             do throws(FrameError) {
@@ -62,6 +66,9 @@ extension Supervisor {
         case .retired:
             _ = try Retired(decoding: frame)
             hasRetired(worker, now)
+        case .adopted:
+            _ = try Adopted(decoding: frame)
+            becameAdopted(worker, now)
         case .streamAnswer: streamsAnswered(try StreamAnswer(decoding: frame), now)
         case .pong:
             let pong = try Pong(decoding: frame)

@@ -89,6 +89,8 @@ final class Worker {
         /// It could serve, and waits for the word.
         case prepared
         case ready
+        /// It serves, and a new supervisor does not know yet what.
+        case adopting
         /// It was told that another one goes on.
         case retiring
         /// It was told to stop.
@@ -120,6 +122,8 @@ final class Worker {
     /// When it was told to serve.
     var told: UInt64?
     var hasTakenOver: Bool { told != nil }
+    /// Tells the end of a process that is no child of the supervisor's; -1: it is one.
+    var processDescriptor: Int32 = -1
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
 

@@ -50,7 +50,7 @@ private func readFile(_ path: String) -> String {
     }
 }
 
-private func readLink(_ path: String) -> String {
+func readLink(_ path: String) -> String {
     var buffer = [UInt8](repeating: 0, count: 256)
     // The call is told the buffer's size; what it writes has no end mark.
     let count = unsafe buffer.withUnsafeMutableBytes { bytes in

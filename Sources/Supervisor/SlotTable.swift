@@ -16,6 +16,8 @@ package struct SlotTable: Sendable {
         /// -1 while it is free.
         var descriptor: Int32 = -1
         var connection: Accepted.Connection?
+        /// Its socket is closed, the listener has not given it back.
+        var isDeparting = false
     }
 
     package let capacity: Int
@@ -26,6 +28,42 @@ package struct SlotTable: Sendable {
     private var free: [UInt32] = []
 
     package init(capacity: Int) { self.capacity = capacity }
+
+    /// A slot of an arena that another supervisor gave away.
+    package struct Former: Sendable {
+        package var generation: UInt32
+        package var isFree: Bool
+
+        package init(generation: UInt32, isFree: Bool) {
+            self.generation = generation
+            self.isFree = isFree
+        }
+    }
+
+    /// The table of an arena as it was left. Slots that are not free are `restore`d, or were being given back.
+    package init(capacity: Int, former: [Former]) {
+        self.capacity = capacity
+        entries = former.map { Entry(generation: $0.generation, isDeparting: !$0.isFree) }
+        free = former.indices.filter { former[$0].isFree }.map(UInt32.init).reversed()
+    }
+
+    /// Puts a connection back into its slot.
+    /// - Returns: false where the slot has another one, or is none.
+    package mutating func restore(_ connection: Accepted.Connection, _ descriptor: Int32) -> Bool {
+        let index = Int(connection.slot)
+        guard index < capacity else { return false }
+        // The listener that died may not have seen it.
+        while entries.count <= index {
+            free.append(UInt32(entries.count))
+            entries.append(Entry())
+        }
+        guard entries[index].descriptor < 0 else { return false }
+        if !entries[index].isDeparting { free.removeAll { $0 == connection.slot } }
+        entries[index] = Entry(
+            generation: connection.generation, descriptor: descriptor, connection: connection)
+        count += 1
+        return true
+    }
 
     package var isFull: Bool { count >= capacity }
 
@@ -74,6 +112,11 @@ package struct SlotTable: Sendable {
     package mutating func close(_ slot: Slot) -> Int32? {
         guard slot.index < entries.count else { return nil }
         let entry = entries[Int(slot.index)]
+        if entry.isDeparting, entry.generation == slot.generation {
+            entries[Int(slot.index)].isDeparting = false
+            free.append(slot.index)
+            return nil
+        }
         guard entry.descriptor >= 0, entry.generation == slot.generation else { return nil }
         entries[Int(slot.index)].descriptor = -1
         free.append(slot.index)

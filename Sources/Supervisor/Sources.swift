@@ -10,6 +10,8 @@ enum Source: Equatable {
     case worker(UInt32)
     /// A connection of apusctl.
     case `operator`(UInt32)
+    /// The end of a process that is no child, by its worker.
+    case process(UInt32)
 
     var tag: UInt64 {
         switch self {
@@ -18,6 +20,7 @@ enum Source: Equatable {
         case .port(let number): 2 << 56 | UInt64(number)
         case .worker(let number): 3 << 56 | UInt64(number)
         case .operator(let number): 4 << 56 | UInt64(number)
+        case .process(let number): 5 << 56 | UInt64(number)
         }
     }
 
@@ -29,6 +32,7 @@ enum Source: Equatable {
         case 2: self = .port(number)
         case 3: self = .worker(number)
         case 4: self = .operator(number)
+        case 5: self = .process(number)
         default: return nil
         }
     }

@@ -102,7 +102,7 @@ extension Supervisor {
 
     /// A worker was not ready in time.
     func startExpired(_ number: UInt32, _ now: UInt64) {
-        guard let worker = workers[number], worker.phase == .starting || worker.phase == .prepared else { return }
+        guard let worker = workers[number], [.starting, .prepared, .adopting].contains(worker.phase) else { return }
         Journal.log(
             .workerHung,
             [.worker: worker.place.label, .pid: "\(worker.process)", .duration: "\(now - worker.started)"])
@@ -117,10 +117,7 @@ extension Supervisor {
     }
 
     private func makeArena(_ name: String) throws(SystemError) -> (descriptor: Int32, byteCount: UInt64) {
-        let limits = configuration.limits
-        let layout = ArenaLayout(
-            slots: UInt32(clamping: budget.connections), buffers: UInt64(limits.memory),
-            largestPacket: UInt32(clamping: limits.packetSize))
+        let layout = arenaLayout
         do throws(ArenaError) {
             // No listener says more than a byte in a nanosecond, so a later arena begins behind the end of an earlier one.
             return try layout.create(name: name, origin: wallNanoseconds())
@@ -130,6 +127,13 @@ extension Supervisor {
             case .layout(let reason): throw SystemError("lay out an arena: \(reason)", code: EINVAL)
             }
         }
+    }
+
+    /// What the configuration asks of an arena.
+    var arenaLayout: ArenaLayout {
+        ArenaLayout(
+            slots: UInt32(clamping: budget.connections), buffers: UInt64(configuration.limits.memory),
+            largestPacket: UInt32(clamping: configuration.limits.packetSize))
     }
 
     private func path(_ executable: String) -> String { "\(configuration.libexecDirectory)/\(executable)" }

@@ -32,6 +32,7 @@ extension Supervisor {
         try makeFolder(configuration.stateDirectory, "state_dir", mode: 0o700)
         try openControlSocket()
         computeBudget()
+        openEstate()
         reserve = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
         for listener in configuration.listeners {
             do throws(PortFailure) {
@@ -43,10 +44,11 @@ extension Supervisor {
         let now = monotonicMilliseconds()
         places.insert(
             contentsOf: roleTable.filter { $0.count == .one }.map {
-                Place(number: nextNumber(), role: $0.role, name: $0.role.name)
+                makePlace($0.role, $0.role.name)
             },
             at: 0)
-        for place in places {
+        inherit(now)
+        for place in places where place.worker == nil {
             do throws(SystemError) {
                 place.state = .held(by: try spawn(place, now))
             } catch {
@@ -55,6 +57,7 @@ extension Supervisor {
         }
         beginNotifying(now)
         timers.set(.beat, at: now)
+        bequeath()
     }
 
     /// Opens the sockets of a listener, without serving it yet.
@@ -63,7 +66,8 @@ extension Supervisor {
     ) throws(PortFailure) -> Port {
         let sockets: [ListeningSocket]
         do throws(PortFailure) {
-            sockets = try openSockets(of: listener, passed: passed, others: others)
+            let inherited = inheritedSockets(of: listener)
+            sockets = inherited.isEmpty ? try openSockets(of: listener, passed: passed, others: others) : inherited
         } catch {
             Journal.log(
                 error.isInUse ? .portInUse : .listenFailed,
@@ -80,7 +84,7 @@ extension Supervisor {
         let listener = port.listener
         port.places = (1...listener.workers).map { index in
             let name = listener.workers == 1 ? listener.name : "\(listener.name)/\(index)"
-            return Place(number: nextNumber(), role: .listener, name: name, listener: listener.name)
+            return makePlace(.listener, name, listener: listener.name)
         }
         ports.append(port)
         places += port.places

@@ -74,7 +74,7 @@ extension Supervisor {
             case .held(let worker):
                 switch worker.phase {
                 case .starting, .prepared: "starting"
-                case .ready: "ready"
+                case .ready, .adopting: "ready"
                 case .retiring, .stopping, .ending: "stopping"
                 }
             }

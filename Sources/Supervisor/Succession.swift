@@ -145,7 +145,8 @@ extension Supervisor {
     /// The process that served has retired in order.
     func hasRetired(_ worker: Worker, _ now: UInt64) {
         let place = worker.place
-        guard worker.phase == .retiring, place.worker === worker, let successor = place.successor else { return }
+        guard worker.phase == .retiring, place.worker === worker, state != .parking, let successor = place.successor
+        else { return }
         place.past = .inOrder
         unwireRetired(place, now)
         promote(successor, now)

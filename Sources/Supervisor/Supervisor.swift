@@ -17,7 +17,7 @@ package let configurationStatus: Int32 = 78
 
 package final class Supervisor {
     enum State: String {
-        case starting, ready, stopping
+        case starting, ready, parking, stopping
     }
 
     /// Kept for the reload: where the configuration came from.
@@ -40,7 +40,18 @@ package final class Supervisor {
     var wires: [Wire] = []
     var ports: [Port] = []
     /// The last number given to a worker, a listening socket, an operator's connection or a query.
-    private var lastNumber: UInt32 = 0
+    var lastNumber: UInt32 = 0
+
+    /// What a former supervisor has left; used at the start.
+    var inheritance = Inheritance([])
+    /// nil where no service manager keeps anything.
+    var estateFile: EstateFile?
+    /// The names of what is kept.
+    var bequeathed: Set<String> = []
+    /// While parking: whether it is the listeners' turn, the pairs that hold sockets, and whether all is done.
+    var hasRetiredListeners = false
+    var parked: [Int32] = []
+    var isParked = false
 
     var budget = DescriptorBudget(wanted: 0, available: 0, workers: 0)
     /// A descriptor to give up when there is no other, so that one connection can be refused.
@@ -90,7 +101,7 @@ package final class Supervisor {
         } catch {
             return abandonStart(error)
         }
-        while !(stop?.isFinished ?? false) {
+        while !(stop?.isFinished ?? isParked) {
             try turn()
         }
         finish()
@@ -103,13 +114,19 @@ package final class Supervisor {
         let wait = doomed.isEmpty ? timers.wait(now: monotonicMilliseconds()) : 0
         let count = try poller.wait(milliseconds: wait)
         let now = monotonicMilliseconds()
+        var mayHaveChanged = false
         for index in 0..<count {
             guard let source = Source(tag: poller.tag(index)) else { continue }
+            if case .port = source {} else { mayHaveChanged = true }
             handle(source, poller.readiness(index), now)
         }
-        for timer in timers.expired(now: now) { handle(timer, now) }
+        for timer in timers.expired(now: now) {
+            mayHaveChanged = true
+            handle(timer, now)
+        }
         closeDoomed()
         updateAccepting(now)
+        if mayHaveChanged, state != .stopping, !isParked { bequeath() }
     }
 
     private func handle(_ source: Source, _ readiness: Poller.Interest, _ now: UInt64) {
@@ -123,6 +140,8 @@ package final class Supervisor {
             if readiness != .writable { hear(worker, now) }
         case .operator(let number):
             if let connection = operators[number] { attend(connection, readiness, now) }
+        case .process(let number):
+            if let worker = workers[number] { bury(worker, .unknown, now) }
         }
     }
 
@@ -143,7 +162,7 @@ package final class Supervisor {
         case .cut(let one, let other):
             close(one)
             if other >= 0 { close(other) }
-        case .stop: continueStop(now)
+        case .stop: if state == .parking { parkExpired(now) } else { continueStop(now) }
         case .rest(let number): endRest(number)
         case .controlRest: watchControlSocket()
         case .query(let number): queryExpired(number, now)
@@ -157,7 +176,7 @@ package final class Supervisor {
             switch signal {
             case SIGCHLD: reap(now)
             case SIGHUP: reloadOnSignal(now)
-            case SIGTERM: beginStop("SIGTERM", now)
+            case SIGTERM: stopOrPark(now)
             case SIGINT: beginStop("SIGINT", now)
             default: break
             }

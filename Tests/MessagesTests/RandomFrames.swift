@@ -17,7 +17,7 @@ let catalogue: [any RandomFrame.Type] = [
     ConsumedFrame.self, ResumeFrame.self, ResumeEnd.self,
     ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self, MarksFrame.self,
     DeferredFrame.self, CompletedFrame.self,
-    Hello.self,
+    Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self,
 ]
 
 extension SplitMix64 {
@@ -42,6 +42,38 @@ extension SplitMix64 {
         bool()
             ? PeerAddress(ipv4: integer(), port: integer())
             : PeerAddress(high: integer(), low: integer(), port: integer())
+    }
+}
+
+extension Adopt: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension Adopted: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self() }
+}
+
+extension Held: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(place: r.integer(), connections: Accepted.random(&r).connections)
+    }
+}
+
+extension Estate: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            lastNumber: r.integer(), lastAccept: r.integer(),
+            places: r.list { r in
+                Place(
+                    number: r.integer(), role: Role.allCases.randomElement(using: &r)!, name: r.text(),
+                    generation: r.integer(), served: r.integer(), hasDied: r.bool(),
+                    worker: r.bool()
+                        ? Worker(number: r.integer(), generation: r.integer(), process: r.integer()) : nil)
+            },
+            wires: r.list { r in
+                Wire(serial: r.integer(), listener: r.integer(), router: r.integer(), isAbandoned: r.bool())
+            },
+            others: r.list { $0.integer() })
     }
 }
 

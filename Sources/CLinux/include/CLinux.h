@@ -40,6 +40,9 @@ int apus_accept(int socket, uint64_t *high, uint64_t *low, uint16_t *port);
 // The IPv4 or IPv6 address that a socket is bound to, IPv4 mapped into IPv6; -1 and errno where it has none.
 int apus_bound_address(int socket, uint64_t *high, uint64_t *low, uint16_t *port);
 
+// A descriptor that is readable once the process has ended, which need not be a child; closed on exec. -1 and errno.
+int apus_process_descriptor(pid_t process);
+
 // How much of a TCP connection's two streams the kernel has passed on: bytes that this side has read, and bytes that it
 // has written, whoever of those who hold the socket did it. -1 and errno where it can not say.
 int apus_tcp_totals(int socket, uint64_t *read, uint64_t *written);

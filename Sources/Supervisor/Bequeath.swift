@@ -1,0 +1,130 @@
+// What the next supervisor finds, whether this one is restarted or dies: descriptors under names, kept by systemd, and a
+// memory file that says what they are. Both follow what there is, at the end of each turn in which that may have changed.
+//
+// Without systemd nothing is kept: then the workers end with their supervisor.
+
+internal import CLinux
+internal import Channel
+internal import Configuration
+internal import EventLoop
+internal import Glibc
+internal import Messages
+internal import Systemd
+
+/// The memory file with the estate: two copies, written in turn, so that a death in mid-write leaves the other.
+struct EstateFile {
+    /// Room for one copy: 8 bytes each for its number, its length and its checksum, and the frame.
+    private static let room = 1 << 20
+    static let name = "state"
+
+    let descriptor: Int32
+    private var sequence: UInt64
+    private var written: [UInt8] = []
+
+    /// A new one.
+    init() throws(SystemError) {
+        descriptor = unsafe apus_memory_file("apus-estate", UInt64(2 * Self.room))
+        guard descriptor >= 0 else { throw SystemError("create a memory file") }
+        sequence = 0
+    }
+
+    /// One that a former supervisor has left.
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        sequence = max(Self.read(descriptor, 0)?.sequence ?? 0, Self.read(descriptor, 1)?.sequence ?? 0)
+    }
+
+    /// What it says; nil where neither copy is whole, or its version is another.
+    func read() -> Estate? {
+        let copies = [Self.read(descriptor, 0), Self.read(descriptor, 1)].compactMap { $0 }
+        return copies.max { $0.sequence < $1.sequence }.flatMap { try? Estate(decoding: $0.frame) }
+    }
+
+    mutating func write(_ estate: Estate) {
+        let frame = estate.encoded()
+        guard frame != written, frame.count + 24 <= Self.room else { return }
+        sequence += 1
+        written = frame
+        var bytes: [UInt8] = []
+        for word in [sequence, UInt64(frame.count), checksum(frame)] {
+            unsafe withUnsafeBytes(of: word.littleEndian) { unsafe bytes.append(contentsOf: $0) }
+        }
+        bytes += frame
+        // The array has as many bytes as the call is told.
+        _ = unsafe pwrite(descriptor, bytes, bytes.count, off_t(Int(sequence % 2) * Self.room))
+    }
+
+    private static func read(_ descriptor: Int32, _ copy: Int) -> (sequence: UInt64, frame: [UInt8])? {
+        var bytes = [UInt8](repeating: 0, count: room)
+        // As above.
+        guard unsafe pread(descriptor, &bytes, room, off_t(copy * room)) == room else { return nil }
+        let words = [0, 8, 16].map { bytes.span.raw.load64(at: $0) }
+        guard words[0] > 0, words[1] > 0, words[1] <= UInt64(room - 24) else { return nil }
+        let frame = Array(bytes[24..<(24 + Int(words[1]))])
+        return checksum(frame) == words[2] ? (words[0], frame) : nil
+    }
+}
+
+/// FNV-1a, 64 bits.
+private func checksum(_ bytes: [UInt8]) -> UInt64 {
+    bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+}
+
+extension Supervisor {
+    /// Keeps what the next supervisor needs.
+    func bequeath() {
+        guard estateFile != nil else { return }
+        estateFile?.write(estate)
+        let kept = heirlooms
+        for name in bequeathed.subtracting(kept.keys) { DescriptorStore.remove(name) }
+        for (name, descriptor) in kept where !bequeathed.contains(name) { DescriptorStore.put(name, descriptor) }
+        bequeathed = Set(kept.keys)
+    }
+
+    /// What there is, as the next supervisor has to know it.
+    private var estate: Estate {
+        let serving = places.compactMap { place in place.worker.flatMap { $0.phase == .ready ? $0.number : nil } }
+        return Estate(
+            lastNumber: lastNumber, lastAccept: lastAccept, places: places.map(described),
+            wires: wires.map { described($0, isAbandoned: false) }
+                + places.compactMap { $0.remains.map { described($0, isAbandoned: true) } },
+            others: workers.values.filter { !serving.contains($0.number) }.map(\.process).sorted())
+    }
+
+    private func described(_ place: Place) -> Estate.Place {
+        let worker = place.worker.flatMap { $0.phase == .ready ? $0 : nil }
+        // One that is neither ready nor gone will be killed by the next supervisor.
+        let hasDied = place.past == .died || (worker == nil && place.worker != nil && place.past != .none)
+        return Estate.Place(
+            number: place.number, role: place.role, name: place.name, generation: place.generation,
+            served: UInt32(clamping: place.served), hasDied: hasDied,
+            worker: worker.map {
+                Estate.Worker(number: $0.number, generation: $0.generation, process: $0.process)
+            })
+    }
+
+    private func described(_ wire: Wire, isAbandoned: Bool) -> Estate.Wire {
+        Estate.Wire(serial: wire.serial, listener: wire.listener, router: wire.router, isAbandoned: isAbandoned)
+    }
+
+    private var heirlooms: [String: Int32] {
+        var kept: [String: Int32] = [EstateFile.name: estateFile!.descriptor]
+        for port in ports {
+            // Sockets of a socket unit come anew.
+            if case .systemd(_) = port.listener.bind { continue }
+            for (number, socket) in port.sockets { kept["port-\(port.listener.name)-\(number)"] = socket.descriptor }
+        }
+        for place in places {
+            if let arena = place.arena { kept["arena-\(place.number)"] = arena.descriptor }
+            if let worker = place.worker, worker.phase == .ready {
+                kept["control-\(worker.number)"] = worker.channel.descriptor
+            }
+            if let remains = place.remains { kept["wire-\(remains.serial)-listener"] = remains.listenerEnd }
+        }
+        for wire in wires {
+            kept["wire-\(wire.serial)-listener"] = wire.listenerEnd
+            kept["wire-\(wire.serial)-router"] = wire.routerEnd
+        }
+        return kept
+    }
+}

@@ -1,0 +1,103 @@
+// `systemctl restart`: the workers finish what they are doing and end, their clients' sockets wait with systemd, and the next
+// supervisor goes on with them. A stop says goodbye instead; Stopping.swift has that.
+
+internal import Channel
+internal import Configuration
+internal import EventLoop
+internal import Glibc
+internal import Journal
+internal import Messages
+internal import Systemd
+
+extension Supervisor {
+    /// What SIGTERM means: the unit's job tells. Where nobody can be asked, a restart is assumed; if it is a stop after all,
+    /// systemd closes what was left with it.
+    func stopOrPark(_ now: UInt64) {
+        guard estateFile != nil, state == .ready else { return beginStop("SIGTERM", now) }
+        switch UnitJob.read() {
+        case .kind(let kind) where kind != "restart": beginStop("SIGTERM", now)
+        case .none: beginStop("SIGTERM", now)
+        default: beginPark(now)
+        }
+    }
+
+    private func beginPark(_ now: UInt64) {
+        state = .parking
+        stopBegan = now
+        Journal.log(.parking, [.count: "\(openConnections)"])
+        notifyStopping()
+        for place in places {
+            timers.cancel(.respawn(place.label))
+            timers.cancel(.standby(place.number))
+            place.isReplacing = false
+            guard let standby = place.successor else { continue }
+            place.successor = nil
+            end(standby, now)
+        }
+        timers.set(.stop, at: now + UInt64(configuration.supervisor.stopTimeout.milliseconds) / 2)
+        // What the router has said last is for the listeners to hear.
+        retireAll(.router, now)
+        goOnParking(now)
+    }
+
+    private func retireAll(_ role: Role, _ now: UInt64) {
+        for place in places where place.role == role {
+            guard let worker = place.worker else { continue }
+            guard worker.phase == .ready else {
+                end(worker, now)
+                continue
+            }
+            send(Retire(), to: worker, now)
+            worker.phase = .retiring
+        }
+    }
+
+    /// A worker has retired, or has died instead: the next ones, and at last the sockets.
+    func goOnParking(_ now: UInt64) {
+        let routers = places.filter { $0.role == .router }
+        guard routers.allSatisfy({ $0.worker == nil }) else { return }
+        if !hasRetiredListeners {
+            hasRetiredListeners = true
+            for place in routers { unwire(place, now) }
+            retireAll(.listener, now)
+        }
+        guard places.allSatisfy({ $0.worker == nil }) else { return }
+        parkSockets()
+        bequeath()
+        // What a process that is gone has sent would not be taken.
+        DescriptorStore.settle()
+        isParked = true
+    }
+
+    /// A worker has not retired in time.
+    func parkExpired(_ now: UInt64) {
+        for worker in workers.values where worker.phase != .ending { end(worker, now) }
+    }
+
+    /// Sends the sockets of all clients into pairs whose other ends are kept.
+    private func parkSockets() {
+        var number = 0
+        var channel: ControlChannel?
+        for place in places {
+            var next = 0
+            while next != Int.max {
+                let part = place.slots.connections(from: next, count: descriptorsPerPacket)
+                next = part.next
+                guard !part.connections.isEmpty else { continue }
+                let frame = Held(place: place.number, connections: part.connections).encoded()
+                if channel?.sendAtOnce(frame, descriptors: part.descriptors) == true { continue }
+                // It is full, or there is none.
+                guard let ends = try? ControlChannel.pair() else { return }
+                number += 1
+                DescriptorStore.put("parked-\(number)", ends.worker)
+                parked.append(ends.worker)
+                channel = ControlChannel(descriptor: ends.supervisor)
+                if channel?.sendAtOnce(frame, descriptors: part.descriptors) != true {
+                    Journal.log(
+                        .inheritanceLost,
+                        [.key: "a part of the connections of \(place.label)", .reason: errorText(errno)])
+                }
+            }
+        }
+    }
+}
