@@ -21,9 +21,12 @@ struct Heritage {
 struct Standby: ~Copyable {
     private(set) var settings: ListenerSettings
     private(set) var heritage = Heritage()
+    /// The number of its place.
+    private let place: UInt32
     private var control: ControlChannel?
 
-    init(settings: ListenerSettings, control: consuming ControlChannel) {
+    init(place: UInt32, settings: ListenerSettings, control: consuming ControlChannel) {
+        self.place = place
         self.settings = settings
         self.control = consume control
     }
@@ -61,6 +64,14 @@ struct Standby: ~Copyable {
         case .listenerSettings:
             settings = try ListenerSettings(decoding: bytes)
             Journal.configure(level: .init(number: settings.logLevel), connections: settings.logConnections)
+        case .adopt:
+            let held = heritage.connections.values.sorted { $0.connection.slot < $1.connection.slot }
+            for start in stride(from: 0, to: held.count, by: descriptorsPerPacket) {
+                let part = held[start..<min(start + descriptorsPerPacket, held.count)]
+                let frame = Held(place: place, connections: part.map(\.connection))
+                try say(frame, part.map(\.descriptor))
+            }
+            try say(Adopted(), [])
         case .ping:
             try control!.send(Pong(sequence: try Ping(decoding: bytes).sequence, counters: []).encoded())
         case .takeOver:
@@ -72,6 +83,12 @@ struct Standby: ~Copyable {
             throw FrameError("a frame that is not for a listener that waits")
         }
         return nil
+    }
+
+    /// Tells the supervisor much at once: waits until it is taken.
+    private mutating func say(_ frame: some Frame, _ descriptors: [Int32]) throws(SystemError) {
+        try control!.send(frame.encoded(), descriptors: descriptors)
+        while try !control!.flush() { waitForRoom(controlDescriptor, milliseconds: 10) }
     }
 
     private mutating func forget(_ slot: UInt32) {

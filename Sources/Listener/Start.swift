@@ -39,7 +39,7 @@ extension Listener {
             worker: "listener/\(welcome.name)", level: .init(number: settings.logLevel),
             connections: settings.logConnections,
             always: [.listener: welcome.name, .generation: String(welcome.generation)])
-        var standby = Standby(settings: settings, control: start.takeControl())
+        var standby = Standby(place: welcome.worker, settings: settings, control: start.takeControl())
         let takeOver = try standby.wait()
         var listener = try Listener(
             welcome: welcome, settings: standby.settings, control: standby.takeControl(), arena: arena)

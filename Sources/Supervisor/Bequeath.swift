@@ -83,24 +83,26 @@ extension Supervisor {
 
     /// What there is, as the next supervisor has to know it.
     private var estate: Estate {
-        let serving = places.compactMap { place in place.worker.flatMap { $0.phase == .ready ? $0.number : nil } }
+        let kept = places.flatMap { [$0.serving, $0.waiting].compactMap { $0?.number } }
         return Estate(
             lastNumber: lastNumber, lastAccept: lastAccept, places: places.map(described),
             wires: wires.map { described($0, isAbandoned: false) }
                 + places.compactMap { $0.remains.map { described($0, isAbandoned: true) } },
-            others: workers.values.filter { !serving.contains($0.number) }.map(\.process).sorted())
+            others: workers.values.filter { !kept.contains($0.number) }.map(\.process).sorted())
     }
 
     private func described(_ place: Place) -> Estate.Place {
-        let worker = place.worker.flatMap { $0.phase == .ready ? $0 : nil }
+        let worker = place.serving
         // One that is neither ready nor gone will be killed by the next supervisor.
         let hasDied = place.past == .died || (worker == nil && place.worker != nil && place.past != .none)
         return Estate.Place(
             number: place.number, role: place.role, name: place.name, generation: place.generation,
             served: UInt32(clamping: place.served), hasDied: hasDied,
-            worker: worker.map {
-                Estate.Worker(number: $0.number, generation: $0.generation, process: $0.process)
-            })
+            worker: worker.map(described), successor: place.waiting.map(described))
+    }
+
+    private func described(_ worker: Worker) -> Estate.Worker {
+        Estate.Worker(number: worker.number, generation: worker.generation, process: worker.process)
     }
 
     private func described(_ wire: Wire, isAbandoned: Bool) -> Estate.Wire {
@@ -116,7 +118,7 @@ extension Supervisor {
         }
         for place in places {
             if let arena = place.arena { kept["arena-\(place.number)"] = arena.descriptor }
-            if let worker = place.worker, worker.phase == .ready {
+            for worker in [place.serving, place.waiting].compactMap({ $0 }) {
                 kept["control-\(worker.number)"] = worker.channel.descriptor
             }
             if let remains = place.remains { kept["wire-\(remains.serial)-listener"] = remains.listenerEnd }
@@ -127,4 +129,12 @@ extension Supervisor {
         }
         return kept
     }
+}
+
+extension Place {
+    /// The process that serves.
+    fileprivate var serving: Worker? { worker.flatMap { $0.phase == .ready ? $0 : nil } }
+
+    /// The process that could go on at once.
+    fileprivate var waiting: Worker? { successor.flatMap { $0.phase == .prepared && $0.fed == .max ? $0 : nil } }
 }

@@ -116,21 +116,28 @@ extension Supervisor {
         inheritWires(estate)
         inheritParked()
         for process in estate.others { endStranger(process) }
-        for left in estate.places {
-            guard let worker = left.worker else { continue }
-            let place = places.first { $0.number == left.number }
-            guard let place, place.role == .router || place.arena != nil,
-                let channel = inheritance.take("control-\(worker.number)"), isWorker(worker.process, of: place.role)
-            else {
-                endStranger(worker.process)
-                if let place, place.past != .none { place.past = .died }
-                continue
-            }
-            takeOn(worker, in: place, channel, now)
-        }
+        for left in estate.places { inheritWorkers(left, now) }
         inheritance.closeRest()
         // A router that is gone has left what its listeners may not have read.
         for place in places where place.role == .router && place.worker == nil { unwire(place, now) }
+    }
+
+    /// The process that serves goes on; where it is gone, the one that waits.
+    private func inheritWorkers(_ left: Estate.Place, _ now: UInt64) {
+        let place = places.first { $0.number == left.number && ($0.role == .router || $0.arena != nil) }
+        if let place, let worker = takeOn(left.worker, in: place, now) {
+            place.state = .held(by: worker)
+            worker.told = now
+            if let standby = left.successor { endStranger(standby.process) }
+            return
+        }
+        if let worker = left.worker { endStranger(worker.process) }
+        if let place, left.worker != nil, place.past != .none { place.past = .died }
+        if let place, place.role == .listener, place.past == .died, let standby = takeOn(left.successor, in: place, now) {
+            place.successor = standby
+        } else if let standby = left.successor {
+            endStranger(standby.process)
+        }
     }
 
     private func inheritWires(_ estate: Estate) {
@@ -168,45 +175,59 @@ extension Supervisor {
         let place = places.first { $0.number == held.place }
         for (connection, descriptor) in zip(held.connections, descriptors) {
             if let place, place.arena != nil, place.slots.restore(connection, descriptor) { continue }
+            // It is over, or will be now.
             doomed.append(descriptor)
         }
     }
 
     // MARK: workers that still run
 
-    private func takeOn(_ left: Estate.Worker, in place: Place, _ channel: Int32, _ now: UInt64) {
-        let worker = Worker(
-            number: left.number, place: place, process: left.process, channel: ControlChannel(descriptor: channel),
-            heartbeat: makeHeartbeat(now), now: now)
-        worker.phase = .adopting
-        worker.told = now
-        worker.fed = .max
+    /// - Returns: nil where there is none any more.
+    private func takeOn(_ left: Estate.Worker?, in place: Place, _ now: UInt64) -> Worker? {
+        guard let left, let channel = inheritance.take("control-\(left.number)") else { return nil }
         // It is no child of this process: a descriptor tells when it ends.
-        worker.processDescriptor = unsafe apus_process_descriptor(left.process)
-        place.state = .held(by: worker)
+        let descriptor = apus_process_descriptor(left.process)
+        guard descriptor >= 0, isWorker(left.process, of: place.role) else {
+            if descriptor >= 0 { close(descriptor) }
+            close(channel)
+            return nil
+        }
+        let worker = Worker(
+            number: left.number, generation: left.generation, place: place, process: left.process,
+            channel: ControlChannel(descriptor: channel), heartbeat: makeHeartbeat(now), now: now)
+        worker.phase = .adopting
+        worker.fed = .max
+        worker.processDescriptor = descriptor
         workers[worker.number] = worker
         do throws(SystemError) {
-            guard worker.processDescriptor >= 0 else { throw SystemError("watch a process") }
-            try poller.add(worker.processDescriptor, .readable, tag: Source.process(worker.number).tag)
+            try poller.add(descriptor, .readable, tag: Source.process(worker.number).tag)
             try poller.add(channel, .readable, tag: Source.worker(worker.number).tag)
         } catch {
             Journal.log(.inheritanceLost, [.key: place.label, .reason: "\(error)"])
-            return end(worker, now)
+            end(worker, now)
         }
         Journal.log(
             .workerAdopted,
             [.worker: place.label, .pid: "\(left.process)", .generation: "\(left.generation)"])
         send(Adopt(), to: worker, now)
         timers.set(.start(worker.number), at: now + UInt64(configuration.supervisor.startTimeout.milliseconds))
+        return worker
     }
 
     /// It has said everything.
     func becameAdopted(_ worker: Worker, _ now: UInt64) {
         guard worker.phase == .adopting else { return }
-        worker.phase = .ready
-        worker.readySince = now
         timers.cancel(.start(worker.number))
         sendSettings(to: worker, now)
+        if worker.place.successor === worker {
+            // The one that served is gone.
+            worker.phase = .prepared
+            promote(worker, now)
+            awaitReady(worker, now)
+            return
+        }
+        worker.phase = .ready
+        worker.readySince = now
         // Whatever the former supervisor had asked for: it may write.
         if worker.place.role == .router {
             for wire in wires where wire.router == worker.place.number {

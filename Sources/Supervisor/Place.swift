@@ -128,11 +128,11 @@ final class Worker {
     var isBlamed = false
 
     init(
-        number: UInt32, place: Place, process: pid_t, channel: consuming ControlChannel, heartbeat: Heartbeat,
-        now: UInt64
+        number: UInt32, generation: UInt32? = nil, place: Place, process: pid_t, channel: consuming ControlChannel,
+        heartbeat: Heartbeat, now: UInt64
     ) {
         self.number = number
-        generation = place.generation
+        self.generation = generation ?? place.generation
         self.place = place
         self.process = process
         self.channel = channel

@@ -43,6 +43,8 @@ extension Supervisor {
     /// A successor died before it could serve. The one that serves goes on.
     func lostSuccessor(_ place: Place, _ status: ExitStatus, _ now: UInt64) {
         place.successor = nil
+        // It was to go on for one that died with the former supervisor.
+        if case .empty = place.state, state != .stopping, state != .parking { return fill(place, now) }
         if place.isReplacing {
             place.isReplacing = false
             answerAskers(place, "its successor ended before it was prepared: \(status)", now)

@@ -48,7 +48,7 @@ package struct SlotTable: Sendable {
     }
 
     /// Puts a connection back into its slot.
-    /// - Returns: false where the slot has another one, or is none.
+    /// - Returns: false where the slot has another one, or is none, or the listener has given it back.
     package mutating func restore(_ connection: Accepted.Connection, _ descriptor: Int32) -> Bool {
         let index = Int(connection.slot)
         guard index < capacity else { return false }
@@ -57,7 +57,10 @@ package struct SlotTable: Sendable {
             free.append(UInt32(entries.count))
             entries.append(Entry())
         }
-        guard entries[index].descriptor < 0 else { return false }
+        guard entries[index].descriptor < 0,
+            entries[index].isDeparting
+                ? entries[index].generation == connection.generation : entries[index].generation < connection.generation
+        else { return false }
         if !entries[index].isDeparting { free.removeAll { $0 == connection.slot } }
         entries[index] = Entry(
             generation: connection.generation, descriptor: descriptor, connection: connection)

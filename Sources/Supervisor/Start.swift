@@ -48,7 +48,7 @@ extension Supervisor {
             },
             at: 0)
         inherit(now)
-        for place in places where place.worker == nil {
+        for place in places where place.worker == nil && place.successor == nil {
             do throws(SystemError) {
                 place.state = .held(by: try spawn(place, now))
             } catch {

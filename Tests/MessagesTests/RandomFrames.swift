@@ -67,13 +67,18 @@ extension Estate: RandomFrame {
                 Place(
                     number: r.integer(), role: Role.allCases.randomElement(using: &r)!, name: r.text(),
                     generation: r.integer(), served: r.integer(), hasDied: r.bool(),
-                    worker: r.bool()
-                        ? Worker(number: r.integer(), generation: r.integer(), process: r.integer()) : nil)
+                    worker: Worker.random(&r), successor: Worker.random(&r))
             },
             wires: r.list { r in
                 Wire(serial: r.integer(), listener: r.integer(), router: r.integer(), isAbandoned: r.bool())
             },
             others: r.list { $0.integer() })
+    }
+}
+
+extension Estate.Worker {
+    static func random(_ r: inout SplitMix64) -> Self? {
+        r.bool() ? Self(number: r.integer(), generation: r.integer(), process: r.integer()) : nil
     }
 }
 

@@ -32,9 +32,12 @@ package struct Estate: Frame, Equatable {
         package var hasDied: Bool
         /// The process that serves.
         package var worker: Worker?
+        /// The process that waits to go on, and has everything that it needs.
+        package var successor: Worker?
 
         package init(
-            number: UInt32, role: Role, name: String, generation: UInt32, served: UInt32, hasDied: Bool, worker: Worker?
+            number: UInt32, role: Role, name: String, generation: UInt32, served: UInt32, hasDied: Bool,
+            worker: Worker?, successor: Worker?
         ) {
             self.number = number
             self.role = role
@@ -43,6 +46,7 @@ package struct Estate: Frame, Equatable {
             self.served = served
             self.hasDied = hasDied
             self.worker = worker
+            self.successor = successor
         }
     }
 
@@ -99,7 +103,7 @@ package struct Estate: Frame, Equatable {
         lastNumber = try reader.integer()
         lastAccept = try reader.integer()
         places = []
-        for _ in 0..<(try reader.count(ofItemsOf: 16)) { places.append(try Place(from: &reader)) }
+        for _ in 0..<(try reader.count(ofItemsOf: 17)) { places.append(try Place(from: &reader)) }
         wires = []
         for _ in 0..<(try reader.count(ofItemsOf: 13)) {
             wires.append(
@@ -122,11 +126,8 @@ extension Estate.Place {
         writer.integer(generation)
         writer.integer(served)
         writer.boolean(hasDied)
-        writer.boolean(worker != nil)
-        guard let worker else { return }
-        writer.integer(worker.number)
-        writer.integer(worker.generation)
-        writer.integer(UInt32(bitPattern: worker.process))
+        Estate.Worker.write(worker, to: &writer)
+        Estate.Worker.write(successor, to: &writer)
     }
 
     fileprivate init(from reader: inout FrameReader) throws(FrameError) {
@@ -137,16 +138,30 @@ extension Estate.Place {
         generation = try reader.integer()
         served = try reader.integer()
         hasDied = try reader.boolean()
-        worker =
-            try reader.boolean()
-            ? Estate.Worker(
-                number: try reader.integer(), generation: try reader.integer(),
-                process: Int32(bitPattern: try reader.integer() as UInt32)) : nil
+        worker = try Estate.Worker.read(from: &reader)
+        successor = try Estate.Worker.read(from: &reader)
     }
 }
 
-/// To a worker that serves: this is another supervisor. A listener answers with its connections, each worker then with
-/// `Adopted`.
+extension Estate.Worker {
+    fileprivate static func write(_ worker: Self?, to writer: inout FrameWriter) {
+        writer.boolean(worker != nil)
+        guard let worker else { return }
+        writer.integer(worker.number)
+        writer.integer(worker.generation)
+        writer.integer(UInt32(bitPattern: worker.process))
+    }
+
+    fileprivate static func read(from reader: inout FrameReader) throws(FrameError) -> Self? {
+        guard try reader.boolean() else { return nil }
+        return Self(
+            number: try reader.integer(), generation: try reader.integer(),
+            process: Int32(bitPattern: try reader.integer() as UInt32))
+    }
+}
+
+/// To a worker that serves, or a listener's that waits to: this is another supervisor. A listener answers with its connections,
+/// each worker then with `Adopted`.
 package struct Adopt: Frame, Equatable {
     package static let type = FrameType.adopt
     package init() {}
