@@ -150,14 +150,19 @@ package struct ControlChannel: ~Copyable {
     }
 
     /// Waits until a packet is there: how a worker starts, before it has a loop.
-    /// - Throws: as `receive`, and ECONNRESET where the other end is gone.
-    package mutating func waitForPacket() throws(SystemError) -> Packet {
+    /// - Parameter hasGivenUp: asked once a second.
+    /// - Throws: as `receive`, and ECONNRESET where the other end is gone, or is given up.
+    package mutating func waitForPacket(
+        unless hasGivenUp: () -> Bool = { false }
+    ) throws(SystemError) -> Packet {
         var poller = try Poller(eventsPerTurn: 1)
         try poller.add(descriptor, .readable, tag: 0)
         while true {
             switch try receive() {
             case .packet(let packet): return packet
-            case .wouldBlock: _ = try poller.wait(milliseconds: -1)
+            case .wouldBlock:
+                if try poller.wait(milliseconds: 1000) > 0 { continue }
+                if hasGivenUp() { throw SystemError("wait for the supervisor's word", code: ECONNRESET) }
             case .ended: throw SystemError("wait for the supervisor's word", code: ECONNRESET)
             }
         }

@@ -43,7 +43,9 @@ extension Listener {
         case .peerGone:
             if try PeerGone(decoding: bytes).worker == routerWorker { routerIsGone() }
         case .retire: isRetiring = true
-        case .adopt: sayWhatIsHeld()
+        case .adopt:
+            guardian.adopted(by: try Adopt(decoding: bytes).process)
+            sayWhatIsHeld()
         case .stop: beginStop(try Stop(decoding: bytes))
         default: throw FrameError("a frame that is not for a running listener")
         }
@@ -96,6 +98,18 @@ extension Listener {
     }
 
     // MARK: stopping
+
+    /// Milliseconds that goodbyes may take where nobody asks for them.
+    private static var ownStopLimit: UInt32 { 5000 }
+
+    /// Ends in good order where no supervisor has come for long.
+    mutating func lookForSupervisor() {
+        guard clock.milliseconds >= guardedAt + 1000 else { return }
+        guardedAt = clock.milliseconds
+        guard stopDeadline == nil, guardian.isMissing(now: clock.milliseconds) else { return }
+        Journal.log(.workerFailed, [.worker: "listener/\(welcome.name)", .reason: "no supervisor has come"])
+        beginStop(Stop(reasonCode: ReasonCode.serverShuttingDown.rawValue, limit: Self.ownStopLimit))
+    }
 
     private mutating func beginStop(_ stop: Stop) {
         guard stopDeadline == nil else { return }

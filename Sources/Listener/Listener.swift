@@ -53,6 +53,10 @@ package struct Listener: ~Copyable {
     var isRetiring = false
     var hasReported = Reports()
 
+    /// The supervisor, and when it was looked for last.
+    var guardian = Guardian()
+    var guardedAt: UInt64 = 0
+
     var json = JSONState()
 
     /// What was already said to the supervisor.

@@ -49,6 +49,7 @@ extension Listener {
 
     private mutating func endTurn() {
         sweep()
+        lookForSupervisor()
         resumeHeld()
         flushFrames()
         flushOutputs()

@@ -36,8 +36,10 @@ struct Standby: ~Copyable {
     /// Says that it is prepared, and waits until it is to serve. Ends the process where it is not needed any more.
     mutating func wait() throws -> TakeOver {
         try control!.send(Prepared().encoded())
+        var guardian = Guardian()
         while true {
-            let packet = try control!.waitForPacket()
+            let packet = try control!.waitForPacket { guardian.isMissing(now: monotonicMilliseconds()) }
+            if let adopt = try? Adopt(decoding: packet.bytes) { guardian.adopted(by: adopt.process) }
             if let takeOver = try handle(packet) { return takeOver }
         }
     }

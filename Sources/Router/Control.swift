@@ -43,7 +43,9 @@ extension Router {
             if let link = links.firstIndex(where: { $0.isOpen && $0.worker == worker }) { detach(link) }
         case .streamQuestion: holdStream(try StreamQuestion(decoding: bytes).worker)
         case .streamGo: letStreamGo(try StreamGo(decoding: bytes).worker)
-        case .adopt: report(Adopted())
+        case .adopt:
+            guardian.adopted(by: try Adopt(decoding: bytes).process)
+            report(Adopted())
         case .query: answer(try Query(decoding: bytes))
         case .stop:
             for link in links.indices where links[link].isOpen { receiveFrames(link) }
@@ -55,6 +57,18 @@ extension Router {
         default: throw FrameError("a frame that is not for a router that serves")
         }
     }
+
+    /// Ends in good order where no supervisor has come for long: behind the listeners, which have goodbyes to say.
+    mutating func lookForSupervisor() {
+        guard milliseconds >= guardedAt + 1000 else { return }
+        guardedAt = milliseconds
+        guard guardian.isMissing(now: milliseconds, longer: Self.listenersFirst) else { return }
+        Journal.log(.workerFailed, [.worker: "router", .reason: "no supervisor has come"])
+        retire()
+    }
+
+    /// Milliseconds that listeners have to end before the router does.
+    private static var listenersFirst: UInt64 { 6000 }
 
     /// Sends the supervisor a frame. One that takes none has given this worker up.
     mutating func report(_ frame: some Frame) {

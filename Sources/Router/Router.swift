@@ -111,6 +111,9 @@ package struct Router: ~Copyable {
     var replay = Replay()
     /// By place: how far the stream of a listener is in the store, or was handed to it.
     var storedMarks: [UInt32: UInt64] = [:]
+    /// The supervisor, and when it was looked for last.
+    var guardian = Guardian()
+    var guardedAt: UInt64 = 0
     /// Durable sessions of which it is being found out what their clients have.
     var resumptions: [UInt32: Resumption] = [:]
     /// Those of them whose messages are being read from the store.

@@ -39,6 +39,7 @@ extension Router {
             for link in links.indices where links[link].isTouched { flush(link) }
             commitTurn()
             releaseFrames()
+            lookForSupervisor()
             if control.hasPending { _ = try? control.flush() }
         }
     }

@@ -54,7 +54,13 @@ private struct Start: ~Copyable {
     /// The channels to listeners that the router begins with.
     private(set) var offers: [(Int32, ChannelOffer)] = []
 
-    mutating func next() throws -> ControlChannel.Packet { try control!.waitForPacket() }
+    private var guardian = Guardian()
+
+    mutating func next() throws -> ControlChannel.Packet {
+        var guardian = guardian
+        defer { self.guardian = guardian }
+        return try control!.waitForPacket { guardian.isMissing(now: monotonicMilliseconds()) }
+    }
 
     mutating func takeControl() -> ControlChannel { control.take()! }
 

@@ -63,7 +63,7 @@ extension Supervisor {
         }
         for timer: Timer in [
             .start(worker.number), .lingering(worker.number), .flush(worker.number), .removal(worker.number),
-            .retiring(worker.number),
+            .retiring(worker.number), .gathering(worker.number),
         ] {
             timers.cancel(timer)
         }

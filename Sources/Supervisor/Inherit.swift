@@ -209,7 +209,7 @@ extension Supervisor {
         Journal.log(
             .workerAdopted,
             [.worker: place.label, .pid: "\(left.process)", .generation: "\(left.generation)"])
-        send(Adopt(), to: worker, now)
+        send(Adopt(process: getpid()), to: worker, now)
         timers.set(.start(worker.number), at: now + UInt64(configuration.supervisor.startTimeout.milliseconds))
         return worker
     }

@@ -119,6 +119,8 @@ final class Worker {
     var settings: [UInt8] = []
     /// The connections below this slot were sent to it; `Int.max`: all, and new ones at once.
     var fed = 0
+    /// A router: since when it waits for listeners.
+    var gatheringSince: UInt64?
     /// When it was told to serve.
     var told: UInt64?
     var hasTakenOver: Bool { told != nil }

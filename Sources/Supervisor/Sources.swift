@@ -53,6 +53,8 @@ enum Timer: Hashable {
     case cut(Int32, Int32)
     /// The router ought to have said by now how far a place's streams have gone.
     case question(UInt32)
+    /// A router has waited long enough for the listeners.
+    case gathering(UInt32)
     /// A worker that retires ought to have finished its turn by now.
     case retiring(UInt32)
     /// A place may have a standby again.

@@ -70,13 +70,16 @@ extension Supervisor {
     func handOver(_ worker: Worker, _ now: UInt64) {
         let place = worker.place
         guard place.worker === worker, worker.phase == .prepared, !worker.hasTakenOver, !place.isAsking else { return }
-        guard place.role == .listener else { return takeOver(worker, now) }
+        guard place.role == .listener else { return handOver(router: worker, now) }
         guard worker.fed == Int.max else { return }
         if place.past == .died, let remains = place.remains { offer(remains, to: worker, .abandoned, now) }
         guard let wire = wires.first(where: { $0.listener == place.number }) else {
             // The router is away, or was never joined to it.
-            if let router = router, router.phase != .ending { try? join(place, to: router, now) }
-            return takeOver(worker, now)
+            let router = router.flatMap { $0.phase == .ending ? nil : $0 }
+            if let router { try? join(place, to: router, now) }
+            takeOver(worker, now)
+            if let router { handOver(router, now) }
+            return
         }
         guard place.past == .died else {
             offer(wire, to: worker, .continued, now)
@@ -90,6 +93,22 @@ extension Supervisor {
         place.isAsking = true
         timers.set(.question(place.number), at: now + Self.questionLimit)
         send(StreamQuestion(worker: place.number), to: router, now)
+    }
+
+    /// How long a router waits for listeners that are to go on, before it begins without them: milliseconds.
+    private static let gatheringLimit: UInt64 = 1000
+
+    /// Lets a router serve once every listener with connections has its channel: else what comes from one could be for
+    /// clients of another that it does not know.
+    private func handOver(router worker: Worker, _ now: UInt64) {
+        let missing = places.contains { place in
+            place.role == .listener && place.past != .none && !place.isGivenUp && !place.isRetired
+                && !wires.contains { $0.listener == place.number }
+        }
+        let limit = (worker.gatheringSince ?? now) + Self.gatheringLimit
+        guard missing, now < limit else { return takeOver(worker, now) }
+        worker.gatheringSince = worker.gatheringSince ?? now
+        timers.set(.gathering(worker.number), at: limit)
     }
 
     /// The router has said how far the streams have gone.

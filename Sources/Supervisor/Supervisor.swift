@@ -153,6 +153,7 @@ package final class Supervisor {
             if let place = places.first(where: { $0.label == label }) { fill(place, now) }
         case .start(let number): startExpired(number, now)
         case .question(let number): questionExpired(number, now)
+        case .gathering(let number): if let worker = workers[number] { handOver(worker, now) }
         case .standby(let number):
             if let place = places.first(where: { $0.number == number }) { prepareStandby(place, now) }
         case .lingering(let number), .removal(let number), .retiring(let number):

@@ -46,7 +46,7 @@ extension SplitMix64 {
 }
 
 extension Adopt: RandomFrame {
-    static func random(_ r: inout SplitMix64) -> Self { Self() }
+    static func random(_ r: inout SplitMix64) -> Self { Self(process: r.integer()) }
 }
 
 extension Adopted: RandomFrame {

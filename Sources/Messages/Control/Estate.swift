@@ -164,9 +164,13 @@ extension Estate.Worker {
 /// each worker then with `Adopted`.
 package struct Adopt: Frame, Equatable {
     package static let type = FrameType.adopt
-    package init() {}
-    package func write(to writer: inout FrameWriter) {}
-    package init(from reader: inout FrameReader) throws(FrameError) {}
+    /// The supervisor's.
+    package var process: Int32
+    package init(process: Int32) { self.process = process }
+    package func write(to writer: inout FrameWriter) { writer.integer(UInt32(bitPattern: process)) }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        process = Int32(bitPattern: try reader.integer() as UInt32)
+    }
 }
 
 /// Connections of a place, with a descriptor for each: from a listener to a supervisor that does not know them, and from
