@@ -157,7 +157,8 @@ package enum Event: String, Sendable, CaseIterable {
             Description("cd52c681241c4016b291cd02e3a05026", .error, "the configuration was refused: {error}")
         case .parking:
             Description(
-                "05a1615b68e2490a889a09649b17514d", .notice, "restarting: {count} connections wait with the service manager for the next process")
+                "05a1615b68e2490a889a09649b17514d", .notice,
+                "restarting: {count} connections wait with the service manager for the next process")
         case .inheritanceLost:
             Description("6d83c43b471e4f819863a97857b00550", .error, "{key} of the former process is lost: {reason}")
         case .stopping:

@@ -41,7 +41,8 @@ extension Supervisor {
         for worker in workers.values.sorted(by: { $0.number < $1.number }) {
             var status: Int32 = 0
             // The call writes one integer.
-            guard worker.processDescriptor < 0, unsafe waitpid(worker.process, &status, WNOHANG) == worker.process else { continue }
+            guard worker.processDescriptor < 0, unsafe waitpid(worker.process, &status, WNOHANG) == worker.process
+            else { continue }
             bury(worker, ExitStatus(status), now)
         }
     }
@@ -53,8 +54,9 @@ extension Supervisor {
         // It may have been retired, or replaced as a standby.
         let isFormer = place.worker !== worker && place.successor !== worker
         let wasAsked =
-            isFormer || worker.killed == nil && (status == .exited(0) || status == .unknown)
-            && (state == .stopping || state == .parking || place.isRetired)
+            isFormer
+            || worker.killed == nil && (status == .exited(0) || status == .unknown)
+                && (state == .stopping || state == .parking || place.isRetired)
         workers[worker.number] = nil
         poller.remove(worker.channel.descriptor)
         if worker.processDescriptor >= 0 {

@@ -32,7 +32,9 @@ extension Supervisor {
                 end(worker, now)
                 return
             }
-            if worker.phase == .adopting, let held = try? Held(decoding: packet.bytes), held.place == worker.place.number {
+            if worker.phase == .adopting, let held = try? Held(decoding: packet.bytes),
+                held.place == worker.place.number
+            {
                 takeHeld(held, packet.descriptors)
                 continue
             }

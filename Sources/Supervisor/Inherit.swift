@@ -1,5 +1,5 @@
-// What a former supervisor has left: ports, arenas and channels, sockets that were parked, workers that still run. Read once,
-// at the start. What can not be used is closed, and the log says so; nothing here keeps the broker from starting.
+// What a former supervisor has left: ports, arenas and channels, sockets that were parked, workers that still run. Read
+// once, at the start. What can not be used is closed, and the log says so; nothing here keeps the broker from starting.
 
 internal import Arena
 internal import CLinux
@@ -82,7 +82,9 @@ extension Supervisor {
         guard let descriptor = inheritance.take("arena-\(left.number)") else { return }
         do throws(ArenaError) {
             let survey = try ArenaSurvey(descriptor: descriptor)
-            guard survey.fits(arenaLayout) else { throw .layout("an arena for smaller packets than limits.packet_size") }
+            guard survey.fits(arenaLayout) else {
+                throw .layout("an arena for smaller packets than limits.packet_size")
+            }
             place.arena = (descriptor, survey.byteCount)
             place.slots = SlotTable(
                 capacity: Int(survey.slotCount),
@@ -133,7 +135,8 @@ extension Supervisor {
         }
         if let worker = left.worker { endStranger(worker.process) }
         if let place, left.worker != nil, place.past != .none { place.past = .died }
-        if let place, place.role == .listener, place.past == .died, let standby = takeOn(left.successor, in: place, now) {
+        if let place, place.role == .listener, place.past == .died, let standby = takeOn(left.successor, in: place, now)
+        {
             place.successor = standby
         } else if let standby = left.successor {
             endStranger(standby.process)
