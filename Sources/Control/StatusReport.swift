@@ -10,6 +10,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var uptime: Double
     /// `starting`, `ready`, `stopping`.
     package var state: String
+    /// What is not as it should be, in words; nil where nothing is.
+    package var degraded: String?
     /// Connected clients, over all listeners.
     package var connections: Int
     package var workers: [WorkerReport]
@@ -18,18 +20,20 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var counters: [String: UInt64]
 
     private enum CodingKeys: String, CodingKey {
-        case version, pid, state, connections, workers, listeners, counters
+        case version, pid, state, degraded, connections, workers, listeners, counters
         case uptime = "uptime_s"
     }
 
     package init(
-        version: String, pid: Int, uptime: Double, state: String, connections: Int, workers: [WorkerReport],
+        version: String, pid: Int, uptime: Double, state: String, degraded: String? = nil, connections: Int,
+        workers: [WorkerReport],
         listeners: [ListenerReport], counters: [String: UInt64]
     ) {
         self.version = version
         self.pid = pid
         self.uptime = uptime
         self.state = state
+        self.degraded = degraded
         self.connections = connections
         self.workers = workers
         self.listeners = listeners

@@ -37,6 +37,9 @@ package enum Event: String, Sendable, CaseIterable {
     case configurationReloaded = "configuration_reloaded"
     case configurationNeedsRestart = "configuration_needs_restart"
     case configurationRefused = "configuration_refused"
+    case upgrading
+    case upgradeFailed = "upgrade_failed"
+    case rolling
     case parking
     case inheritanceLost = "inheritance_lost"
     case stopping
@@ -155,6 +158,12 @@ package enum Event: String, Sendable, CaseIterable {
             Description("e466e1c182a846f1ad5dcfcec5a180c0", .warning, "these changes wait for a restart: {key}")
         case .configurationRefused:
             Description("cd52c681241c4016b291cd02e3a05026", .error, "the configuration was refused: {error}")
+        case .upgrading:
+            Description("f30c7e0098c0464bbacef58e04c1435c", .notice, "going over to the new {file}")
+        case .upgradeFailed:
+            Description("aa7a79bf8a6e490dba25660aab4b4b6d", .error, "{file} is newer and was not taken: {reason}")
+        case .rolling:
+            Description("f227d7dc7001415196b00a181700b8a5", .notice, "{count} workers are replaced by newer ones")
         case .parking:
             Description(
                 "05a1615b68e2490a889a09649b17514d", .notice,

@@ -75,7 +75,8 @@ extension Supervisor {
     func bequeath() {
         guard estateFile != nil else { return }
         estateFile?.write(estate)
-        let kept = heirlooms
+        let kept = heirlooms.filter { !isPassed($0.key) }
+        guard DescriptorStore.isAvailable else { return }
         for name in bequeathed.subtracting(kept.keys) { DescriptorStore.remove(name) }
         for (name, descriptor) in kept where !bequeathed.contains(name) { DescriptorStore.put(name, descriptor) }
         bequeathed = Set(kept.keys)
@@ -109,11 +110,18 @@ extension Supervisor {
         Estate.Wire(serial: wire.serial, listener: wire.listener, router: wire.router, isAbandoned: isAbandoned)
     }
 
-    private var heirlooms: [String: Int32] {
+    /// Whether a name is that of a socket unit's socket, which systemd passes anyway.
+    private func isPassed(_ name: String) -> Bool {
+        ports.contains { port in
+            guard case .systemd(_) = port.listener.bind else { return false }
+            return port.sockets.keys.contains { name == "port-\(port.listener.name)-\($0)" }
+        }
+    }
+
+    /// What is kept, by name.
+    var heirlooms: [String: Int32] {
         var kept: [String: Int32] = [EstateFile.name: estateFile!.descriptor]
         for port in ports {
-            // Sockets of a socket unit come anew.
-            if case .systemd(_) = port.listener.bind { continue }
             for (number, socket) in port.sockets { kept["port-\(port.listener.name)-\(number)"] = socket.descriptor }
         }
         for place in places {

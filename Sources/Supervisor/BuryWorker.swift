@@ -45,6 +45,7 @@ extension Supervisor {
             else { continue }
             bury(worker, ExitStatus(status), now)
         }
+        strangers.removeAll { waitpid($0, nil, WNOHANG) != 0 }
     }
 
     func bury(_ worker: Worker, _ status: ExitStatus, _ now: UInt64) {
@@ -60,6 +61,8 @@ extension Supervisor {
         workers[worker.number] = nil
         poller.remove(worker.channel.descriptor)
         if worker.processDescriptor >= 0 {
+            // It may be a child nevertheless, of the program that this process ran before.
+            waitpid(worker.process, nil, WNOHANG)
             poller.remove(worker.processDescriptor)
             close(worker.processDescriptor)
         }

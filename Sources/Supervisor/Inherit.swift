@@ -51,8 +51,8 @@ struct Inheritance {
 extension Supervisor {
     /// Begins to keep what a successor needs, and takes what was left.
     func openEstate() {
-        guard DescriptorStore.isAvailable else { return }
         inheritance = Inheritance(passed)
+        guard DescriptorStore.isAvailable || inheritance.file != nil else { return }
         if let estate = inheritance.estate {
             lastNumber = estate.lastNumber
             lastAccept = estate.lastAccept
@@ -253,6 +253,7 @@ extension Supervisor {
     private func endStranger(_ process: Int32) {
         guard Role.allCases.contains(where: { isWorker(process, of: $0) }) else { return }
         Glibc.kill(process, SIGKILL)
+        strangers.append(process)
     }
 }
 
@@ -261,7 +262,7 @@ extension ListeningSocket {
         switch bind {
         case .ipv4(let host, let port), .ipv6(let host, let port):
             self.host == host && (port == 0 || address.port == port)
-        case .systemd: false
+        case .systemd: true
         }
     }
 }

@@ -29,6 +29,7 @@ extension Supervisor {
         var line = "\(count(ports.count, "listener")), \(count(openConnections, "connection"))"
         let missing = places.count { $0.worker?.phase != .ready }
         if missing > 0 { line += ", \(count(missing, "worker")) not ready" }
+        if let degradation { line += "; \(degradation)" }
         guard line != statusLine else { return }
         statusLine = line
         Notify.send(.status(line))

@@ -59,6 +59,7 @@ extension Supervisor {
         if !report.needsRestart.isEmpty {
             Journal.log(.configurationNeedsRestart, [.key: report.needsRestart.joined(separator: ", ")])
         }
+        try beginUpgrade(now)
         return report
     }
 

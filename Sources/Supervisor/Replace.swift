@@ -47,7 +47,9 @@ extension Supervisor {
         if case .empty = place.state, state != .stopping, state != .parking { return fill(place, now) }
         if place.isReplacing {
             place.isReplacing = false
-            answerAskers(place, "its successor ended before it was prepared: \(status)", now)
+            let reason = "its successor ended before it was prepared: \(status)"
+            endRoll(place, reason)
+            answerAskers(place, reason, now)
         }
         let delay = place.standbyBackoff.died(readyFor: nil)
         timers.set(.standby(place.number), at: now + max(delay, Backoff.first))

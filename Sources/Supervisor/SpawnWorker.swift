@@ -136,7 +136,7 @@ extension Supervisor {
             largestPacket: UInt32(clamping: configuration.limits.packetSize))
     }
 
-    private func path(_ executable: String) -> String { "\(configuration.libexecDirectory)/\(executable)" }
+    func path(_ executable: String) -> String { "\(configuration.libexecDirectory)/\(executable)" }
 
     /// The worker learns who it is from its first frame, and then says so in its title.
     private func start(_ executable: String, control: Int32) -> pid_t {

@@ -104,6 +104,8 @@ extension Supervisor {
         state = .ready
         Journal.log(.brokerReady, [.duration: "\(now - started)"])
         notifyReady()
+        // A program that went over to this one leaves workers that may be older.
+        beginRoll(now)
     }
 
     /// What was begun is undone; nothing serves yet.

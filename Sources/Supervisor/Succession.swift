@@ -158,6 +158,7 @@ extension Supervisor {
         if place.isChannelHeld, let router { send(StreamGo(worker: place.number), to: router, now) }
         place.isChannelHeld = false
         answerAskers(place, nil, now)
+        rollGoesOn(place, now)
         prepareStandby(place, now)
     }
 

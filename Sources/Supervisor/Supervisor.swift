@@ -44,6 +44,15 @@ package final class Supervisor {
 
     /// What a former supervisor has left; used at the start.
     var inheritance = Inheritance([])
+    /// Another program goes on at the turn's end.
+    var goesOver = false
+    /// The places whose workers are replaced by newer ones, the one whose turn it is in front.
+    var rolling: [UInt32] = []
+    /// What is not as it should be, in words.
+    var degradation: String?
+
+    /// Processes that were killed, and may be children of the program that this process ran before.
+    var strangers: [pid_t] = []
     /// nil where no service manager keeps anything.
     var estateFile: EstateFile?
     /// The names of what is kept.
@@ -84,7 +93,7 @@ package final class Supervisor {
         self.environment = environment
         signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
         poller = try Poller(eventsPerTurn: 256)
-        passed = ListenDescriptors.take()
+        passed = ListenDescriptors.take() + Self.takeHeirlooms(environment)
         signal(SIGPIPE, SIG_IGN)
     }
 
@@ -127,6 +136,7 @@ package final class Supervisor {
         closeDoomed()
         updateAccepting(now)
         if mayHaveChanged, state != .stopping, !isParked { bequeath() }
+        if goesOver { goOver() }
     }
 
     private func handle(_ source: Source, _ readiness: Poller.Interest, _ now: UInt64) {

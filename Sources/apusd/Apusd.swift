@@ -22,6 +22,10 @@ struct Apusd: ParsableCommand {
     @Flag(help: "Checks the configuration and exits: 0 where it is right, 78 where it is not.")
     var check = false
 
+    /// The descriptor of what a supervisor has left, for `--check` to read too: asked by that supervisor.
+    @Option(help: .hidden)
+    var estate: Int32?
+
     func run() throws {
         let environment = Self.environment()
         let configuration: Configuration
@@ -31,7 +35,10 @@ struct Apusd: ParsableCommand {
             Self.complain(error.description)
             throw ExitCode(configurationStatus)
         }
-        if check { return }
+        if check {
+            if let estate, !Supervisor.canRead(estate: estate) { throw ExitCode(1) }
+            return
+        }
 
         let supervisor: Supervisor
         do {

@@ -1,11 +1,13 @@
 """Under a real systemd: a restart and the supervisor's death are pauses, a stop says goodbye."""
 
+import os
+import shutil
 import subprocess
 
 import pytest
 
 import wire as w
-from broker import wait_until
+from broker import BIN, BrokerError, all_processes, wait_until
 from client import JSON, Paho, unique
 from systemd import SystemdHost
 
@@ -138,3 +140,98 @@ def test_a_termination_that_nobody_asked_systemd_for_is_a_stop(broker, opened):
     client = opened(w.connected(broker.port(), version=w.V5))
     broker.run("kill", "-TERM", broker.main_pid())
     assert client.expect(w.DISCONNECT).body[0] == 0x8B
+
+
+# MARK: newer programs
+
+
+def put(broker, program, source):
+    """As a package manager does: the new file takes the old one's name."""
+    new = broker.root / f"{program}.new"
+    shutil.copy(source, new)
+    new.chmod(0o755)
+    os.replace(new, broker.root / program)
+
+
+@pytest.fixture
+def programs(broker):
+    """The broker, whose programs are put back at the end."""
+    yield broker
+    for program, name in PROGRAMS.items():
+        put(broker, program, BIN / name)
+
+
+PROGRAMS = {"usr/sbin/apusd": "apusd", "usr/libexec/apus/apus-listener": "apus-listener",
+            "usr/libexec/apus/apus-router": "apus-router"}
+
+
+def pids(broker):
+    return {(row["role"], row["name"]): row["pid"] for row in broker.status()["workers"] if row["state"] == "ready"}
+
+
+def test_a_reload_goes_over_to_newer_programs(programs, opened):
+    broker, clients = programs, Clients(programs, opened)
+    for _ in range(3):
+        before, main = pids(broker), broker.main_pid()
+        for program, name in PROGRAMS.items():
+            put(broker, program, BIN / name)
+        broker.run("systemctl", "reload", "apus")
+        clients.talk()
+        wait_until(lambda: set(pids(broker).values()).isdisjoint(before.values()), "every worker to be a new one")
+        broker.wait_served()
+        clients.talk()
+        assert broker.main_pid() == main
+        assert os.readlink(f"/proc/{host_pid(broker, main)}/exe").endswith("usr/sbin/apusd")
+    broker.kill(broker.worker("mqtt"))
+    clients.talk()
+    broker.wait_served()
+    broker.kill(broker.main_pid())
+    clients.talk()
+    broker.wait_served()
+    assert broker.status()["connections"] == 6 and not broker.run("pgrep", "-r", "Z", "apus", check=False)
+
+
+def host_pid(broker, pid):
+    """What a process of the container is called outside."""
+    for candidate in all_processes():
+        try:
+            status = open(f"/proc/{candidate}/status").read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if f"\t{pid}\n" in status and "\nNSpid:" in status:
+            numbers = status.split("\nNSpid:")[1].split("\n")[0].split()
+            if len(numbers) > 1 and numbers[-1] == str(pid) and "apusd" in status.split("\n")[0]:
+                return candidate
+    raise AssertionError(f"no process is {pid} in the container")
+
+
+def test_a_newer_worker_that_fails_leaves_the_former_ones(programs, opened):
+    broker, clients = programs, Clients(programs, opened)
+    before = pids(broker)
+    broken = broker.root / "root/broken"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    put(broker, "usr/libexec/apus/apus-listener", broken)
+    broker.run("systemctl", "reload", "apus")
+    reason = wait_until(lambda: broker.status().get("degraded"), "the failure to be told")
+    assert reason.startswith("listener/") and "was not upgraded" in reason
+    assert "was not upgraded" in broker.run("systemctl", "show", "-P", "StatusText", "apus")
+    assert "was not upgraded" in broker.run("apusctl", "status")
+    assert pids(broker) == before
+    clients.talk()
+    put(broker, "usr/libexec/apus/apus-listener", BIN / "apus-listener")
+    broker.run("systemctl", "reload", "apus")
+    wait_until(lambda: pids(broker)[("listener", "web")] != before[("listener", "web")], "the next one to be taken")
+    broker.wait_served()
+    assert not broker.status().get("degraded")
+    clients.talk()
+
+
+def test_a_newer_supervisor_that_can_not_go_on_is_not_taken(programs, opened):
+    broker, clients = programs, Clients(programs, opened)
+    before, main = pids(broker), broker.main_pid()
+    put(broker, "usr/sbin/apusd", "/bin/false")
+    with pytest.raises(BrokerError):
+        broker.run("systemctl", "reload", "apus")
+    assert "can not be used" in broker.journal()
+    assert (pids(broker), broker.main_pid()) == (before, main)
+    clients.talk()

@@ -32,6 +32,7 @@ package func describe(_ report: StatusReport, counters: Bool, _ style: Style) ->
     var text =
         "Apus \(escaped(report.version)) is \(escaped(report.state)): up \(span(seconds: report.uptime)), "
         + "\(connections), process \(report.pid)\n"
+    if let degraded = report.degraded { text += "Degraded: \(escaped(degraded))\n" }
 
     var workers = Table(
         ("WORKER", .left), ("PID", .right), ("GENERATION", .right), ("STATE", .left), ("UP", .left),

@@ -1,0 +1,49 @@
+// Workers whose program on disk is newer are replaced, one by one, each only after the former is ready. Where one fails the
+// worker that it was to replace serves on, the others are left as they are, and the reason stands in the log, in the
+// status line and in the answer to `apusctl status` until the next roll.
+
+internal import EventLoop
+internal import Journal
+internal import Messages
+
+extension Supervisor {
+    /// Replaces what is outdated; nothing where a roll is under way.
+    func beginRoll(_ now: UInt64) {
+        guard state == .ready, rolling.isEmpty else { return }
+        degradation = nil
+        // The router first: a listener of a newer catalogue is not to meet an older router.
+        rolling = places.filter { place in
+            place.worker.map { isOutdated($0.process, path(place.role.entry.executable)) } ?? false
+        }.map(\.number)
+        if !rolling.isEmpty { Journal.log(.rolling, [.count: "\(rolling.count)"]) }
+        continueRoll(now)
+    }
+
+    /// Replaces the next one.
+    func continueRoll(_ now: UInt64) {
+        while let number = rolling.first {
+            guard let place = places.first(where: { $0.number == number }), !place.isRetired else {
+                rolling.removeFirst()
+                continue
+            }
+            if let reason = replace(place, now) { endRoll(place, reason) }
+            return
+        }
+    }
+
+    /// A worker serves: was it the one whose turn it was?
+    func rollGoesOn(_ place: Place, _ now: UInt64) {
+        guard rolling.first == place.number, !place.isReplacing else { return }
+        rolling.removeFirst()
+        continueRoll(now)
+    }
+
+    /// A replacement has failed.
+    func endRoll(_ place: Place, _ reason: String) {
+        guard rolling.first == place.number else { return }
+        rolling = []
+        degradation = "\(place.label) was not upgraded: \(reason)"
+        Journal.log(.upgradeFailed, [.file: path(place.role.entry.executable), .reason: degradation!])
+        updateStatusLine()
+    }
+}
