@@ -1,17 +1,33 @@
-"""Apus under chaos: the broker that is run, and every event that its clients must not notice.
+"""Apus under chaos: the broker that is run, as a unit of a real systemd, and every event that its clients must not notice.
 
 An event is a function of the broker. It returns the PIDs that are to be gone afterwards; run waits until they are, and
 until every worker is ready again. What can not be played raises, which ends the run.
 """
 
 import os
-import signal
+import shutil
+import subprocess
 from typing import Callable, NamedTuple
 
-from broker import MQTT, WEB, Broker, wait_until
+from broker import BIN, BrokerError, wait_until
+from systemd import SystemdHost
 
-# Short, so that a hung worker is found within the window in which steady looks for pauses.
-SUPERVISOR = {"heartbeat_interval": "100 ms", "heartbeat_timeout": "2 s"}
+# Hung workers are found within the window in which steady looks for pauses.
+CONFIGURATION = """
+[log]
+connections = false
+
+[supervisor]
+heartbeat_interval = "100 ms"
+heartbeat_timeout = "2 s"
+""" + "".join(f"""
+[[listener]]
+name = "{name}"
+protocol = "{protocol}"
+bind = "127.0.0.1:0"
+""" for name, protocol in (("mqtt", "mqtt"), ("raw", "mqtt"), ("web", "websocket")))
+
+PROGRAMS = {"apusd": "usr/sbin", "apus-listener": "usr/libexec/apus", "apus-router": "usr/libexec/apus"}
 
 
 class Event(NamedTuple):
@@ -22,9 +38,8 @@ class Event(NamedTuple):
 
 def kill(*names):
     def play(broker):
-        pids = [broker.serving(name)["pid"] for name in names]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        pids = [broker.main_pid() if name == "supervisor" else broker.worker(name) for name in names]
+        broker.kill(*pids)
         return pids
 
     return play
@@ -33,7 +48,7 @@ def kill(*names):
 def kill_standby(broker):
     pids = [row["pid"] for row in broker.status()["workers"] if row["state"] == "standby"]
     assert pids, "no worker is in the state standby"
-    os.kill(pids[0], signal.SIGKILL)
+    broker.kill(pids[0])
     return pids[:1]
 
 
@@ -41,8 +56,8 @@ def hang(name):
     """Stopped until the supervisor kills it."""
 
     def play(broker):
-        pid = broker.serving(name)["pid"]
-        os.kill(pid, signal.SIGSTOP)
+        pid = broker.worker(name)
+        broker.run("kill", "-STOP", pid)
         return [pid]
 
     return play
@@ -50,59 +65,84 @@ def hang(name):
 
 def restart(target, name):
     def play(broker):
-        pid = broker.serving(name)["pid"]
-        broker.ctl("restart", target)
+        pid = broker.worker(name)
+        broker.run("apusctl", "restart", target)
         return [pid]
 
     return play
 
 
 def reload(broker):
-    """The supervisor executes itself anew, as systemctl reload asks it to: same PID, same workers."""
-    before = len(broker.notify.lines.all("^READY=1$"))
-    broker.signal(signal.SIGHUP)
-    wait_until(lambda: len(broker.notify.lines.all("^READY=1$")) > before, "READY=1 after SIGHUP", 30)
+    broker.run("systemctl", "reload", "apus")
     return []
 
 
-PLANNED, CRASH = 50, 100
+def upgrade(broker):
+    """New files with the same programs: the supervisor goes over, every worker is replaced."""
+    workers = [row["pid"] for row in broker.status()["workers"]]
+    for name, place in PROGRAMS.items():
+        new = broker.root / place / f"{name}.new"
+        shutil.copy(BIN / name, new)
+        os.replace(new, broker.root / place / name)
+    broker.run("systemctl", "reload", "apus")
+    return workers
+
+
+def restart_all(broker):
+    pids = [broker.main_pid()] + [row["pid"] for row in broker.status()["workers"]]
+    broker.run("systemctl", "restart", "apus")
+    return pids
+
+
+PLANNED, CRASH, RESTART = 50, 100, 1000
 EVENTS = [
     Event("restart listener/mqtt", restart("listener/mqtt", "mqtt"), PLANNED),
     Event("restart listener/web", restart("listener/web", "web"), PLANNED),
     Event("restart router", restart("router", "router"), PLANNED),
     Event("reload", reload, PLANNED),
+    Event("upgrade", upgrade, PLANNED),
     Event("kill listener/mqtt", kill("mqtt"), CRASH),
     Event("kill listener/raw", kill("raw"), CRASH),
     Event("kill listener/web", kill("web"), CRASH),
     Event("kill router", kill("router"), CRASH),
     Event("kill listener/mqtt + router", kill("mqtt", "router"), CRASH),
+    Event("kill supervisor", kill("supervisor"), PLANNED),
+    Event("kill supervisor + router", kill("supervisor", "router"), RESTART),
+    Event("kill supervisor + listener", kill("supervisor", "mqtt"), RESTART),
+    Event("systemctl restart", restart_all, RESTART),
     Event("kill standby", kill_standby, PLANNED),
     Event("hang listener/mqtt", hang("mqtt")),
-    # Killing the supervisor and restarting the unit (bar: 1,000 ms) need a systemd that starts the next one: they are
-    # added here where the broker is one of a systemd host.
 ]
 
 
-class Apus(Broker):
+class Apus(SystemdHost):
     name = "Apus"
     events = EVENTS
 
     def __init__(self):
-        super().__init__(
-            listeners=[MQTT, {**MQTT, "name": "raw"}, WEB], log={"connections": False}, supervisor=SUPERVISOR)
+        super().__init__()
+        self.configure(CONFIGURATION)
+        self.start()
+        self.wait_served()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def endpoints(self):
         return ["-m", str(self.port("mqtt")), "-m", str(self.port("raw")),
                 "-w", str(self.port("web")), "-j", str(self.port("web"))]
 
-    def serving(self, name):
-        return next(row for row in self.workers(name) if row["state"] != "standby")
-
     def wait_calm(self, gone):
         """Until those processes are replaced, and all workers ready."""
 
         def is_calm():
-            rows = self.workers()
+            try:
+                rows = self.status()["workers"]
+            except (BrokerError, subprocess.TimeoutExpired):
+                return False
             return all(row["state"] in ("ready", "standby") and row["pid"] not in (0, *gone) for row in rows)
 
         wait_until(is_calm, f"all workers to be ready, and {gone} to be gone", 60)
