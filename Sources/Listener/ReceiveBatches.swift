@@ -31,17 +31,19 @@ extension Listener {
 
     /// Applies what a router that has ended left in the channel. What is not a whole batch is for nobody.
     mutating func drainChannel(_ descriptor: Int32) {
-        while true {
-            arena.compactBatches()
-            var room = arena.mutableBatchRoom(min(arena.batchRoom(), 1 << 20))
-            guard case .bytes(let count) = receive(descriptor, into: &room) else { return }
-            arena.batchArrived(count)
-            do throws(FrameError) {
+        do throws(FrameError) {
+            // A process that died in here may have left something too.
+            try applyBatches()
+            while true {
+                arena.compactBatches()
+                var room = arena.mutableBatchRoom(min(arena.batchRoom(), 1 << 20))
+                guard case .bytes(let count) = receive(descriptor, into: &room) else { return }
+                arena.batchArrived(count)
                 try applyBatches()
-            } catch {
-                arena.abandonBatch()
-                return Journal.log(.channelCut, [.worker: "router", .reason: error.description])
             }
+        } catch {
+            arena.abandonBatch()
+            Journal.log(.channelCut, [.worker: "router", .reason: error.description])
         }
     }
 

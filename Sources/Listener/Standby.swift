@@ -63,6 +63,8 @@ struct Standby: ~Copyable {
             } else {
                 heritage.channel = (offer, descriptor)
             }
+        // The router that the former process knew: this one gets its own channel.
+        case .peerGone: _ = try PeerGone(decoding: bytes)
         case .listenerSettings:
             settings = try ListenerSettings(decoding: bytes)
             Journal.configure(level: .init(number: settings.logLevel), connections: settings.logConnections)

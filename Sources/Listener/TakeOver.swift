@@ -18,11 +18,7 @@ extension Listener {
     mutating func takeOver(_ heritage: Heritage, afterDeath: Bool) throws(SystemError) {
         let (interrupted, damaged) = arena.recover()
         let ending = interrupted.flatMap { settle($0, heritage) }
-        if let remains = heritage.remains, arena.channel == remains.serial, !arena.wasReadingBatches {
-            drainChannel(remains.descriptor)
-        }
         for slot in damaged { arena[slot].state = ConnectionState.connected.rawValue }
-        try resumeChannel(heritage.channel)
         for (connection, descriptor) in heritage.connections.values {
             resume(connection, descriptor, afterDeath: afterDeath)
         }
@@ -36,6 +32,10 @@ extension Listener {
         if let interrupted, let ending, interrupted.slot < sockets.count {
             close(interrupted.slot, ending.reason, tellClient: ending.isTold, detail: ending.detail)
         }
+        if let remains = heritage.remains, arena.channel == remains.serial, !arena.wasReadingBatches {
+            drainChannel(remains.descriptor)
+        }
+        try resumeChannel(heritage.channel)
         releaseDeparted()
         reportReady()
     }
