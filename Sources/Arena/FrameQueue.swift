@@ -92,7 +92,6 @@ extension Arena {
         head.channel = channel
     }
     package var queueAnswered: UInt64 { head.queue_answered }
-    package var queueProduced: UInt64 { head.queue_produced }
 
     /// Sets the flag of a kept frame, named by where it begins, that its answer waits.
     mutating func setDeferred(_ isDeferred: Bool, frameAt offset: UInt64) {

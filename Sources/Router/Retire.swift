@@ -48,9 +48,7 @@ extension Router {
             case .wouldBlock:
                 let now = monotonicMilliseconds()
                 guard now < limit else { return }
-                var room = pollfd(fd: links[link].descriptor, events: Int16(POLLOUT), revents: 0)
-                // One descriptor, of the router's own.
-                _ = unsafe poll(&room, 1, Int32(limit - now))
+                waitForRoom(links[link].descriptor, milliseconds: Int32(limit - now))
             case .ended, .failed: return
             }
         }

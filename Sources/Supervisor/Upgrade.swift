@@ -73,7 +73,7 @@ extension Supervisor {
     func goOver() {
         goesOver = false
         bequeath()
-        for (name, descriptor) in heirlooms { keepOpen(descriptor, name) }
+        for descriptor in heirlooms.values { _ = fcntl(descriptor, F_SETFD, 0) }
         let list = heirlooms.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
         Journal.log(.upgrading, [.file: ownProgram])
         Journal.flush()
@@ -87,8 +87,6 @@ extension Supervisor {
         for descriptor in heirlooms.values { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         Journal.log(.upgradeFailed, [.file: ownProgram, .reason: reason])
     }
-
-    private func keepOpen(_ descriptor: Int32, _ name: String) { _ = fcntl(descriptor, F_SETFD, 0) }
 
     /// Whether this program understands what another one has left.
     package static func canRead(estate descriptor: Int32) -> Bool { EstateFile(descriptor: descriptor).read() != nil }
