@@ -13,7 +13,7 @@ RUN = $(CURDIR)/run
 BIN = $(CURDIR)/.build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak chaos install format lint bench toolchain packages-build packages-test packages-bench
+.PHONY: help run build test variant soak chaos install format lint bench toolchain packages-build packages-test packages-bench
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,8 +30,11 @@ run: build ## build, then run the broker in the foreground: MQTT on 127.0.0.1:18
 build: toolchain packages-build ## build release binaries into .build/release; they need no toolchain to run
 	$(RELEASE)
 
-test: build packages-test ## run every test: units, then real processes with real clients
+test: build variant packages-test ## run every test: units, then real processes with real clients
 	@APUS_BIN=$(BIN) Tests/run
+
+variant: toolchain packages-build ## build programs with another layout of what passes between them, for the tests of upgrades
+	@$(SWIFT) build --scratch-path .build-variant -Xswiftc -DAPUS_LAYOUT_VARIANT
 
 soak: build packages-test ## run the long forms of the tests of crashes, power cuts and damage: ten minutes
 	@APUS_BIN=$(BIN) Tests/soak

@@ -89,7 +89,7 @@ let package = Package(
         module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
 
         // Programs: thin mains.
-        program("apusd", ["Supervisor", "Configuration", "Journal", argumentParser]),
+        program("apusd", ["Supervisor", "Configuration", "Journal", "Messages", argumentParser]),
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
         program("apusctl", ["Operator"]),

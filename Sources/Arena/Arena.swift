@@ -7,6 +7,7 @@
 public import CArena
 import CLinux
 import Glibc
+import Messages
 
 /// A listener's lasting memory, as this process sees it.
 @safe
@@ -28,7 +29,7 @@ package struct Arena: ~Copyable {
     @usableFromInline var queueTail: UInt64
 
     /// Maps the arena that `descriptor` names. The descriptor may be closed afterwards.
-    /// - Throws: `ArenaError.layout` where it is not an arena of this version.
+    /// - Throws: `ArenaError.layout` where it is not an arena of a layout that this program knows.
     package init(descriptor: Int32, byteCount: UInt64) throws(ArenaError) {
         let address = unsafe mmap(
             nil, Int(byteCount), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
@@ -37,8 +38,8 @@ package struct Arena: ~Copyable {
         }
         let header = unsafe base.assumingMemoryBound(to: apus_arena_header.self)
         guard unsafe header.pointee.magic == UInt64(APUS_ARENA_MAGIC) else { throw .layout("not an arena") }
-        guard unsafe header.pointee.version == APUS_ARENA_VERSION else {
-            throw .layout("arena of layout \(unsafe header.pointee.version), this binary knows \(APUS_ARENA_VERSION)")
+        guard unsafe Layout.isKnown(UInt16(clamping: header.pointee.version)) else {
+            throw unsafe .layout("an arena of \(Layout.refusal(header.pointee.version))")
         }
         guard unsafe header.pointee.byte_count == byteCount else {
             throw .layout("arena of another size than announced")

@@ -42,7 +42,7 @@ package struct ArenaLayout: Equatable, Sendable {
         // A frame is a packet and its envelope; a delivery to every slot names each in eight bytes.
         let frame = UInt64(largestPacket) + 4096 + 8 * UInt64(slots)
         header.magic = UInt64(APUS_ARENA_MAGIC)
-        header.version = APUS_ARENA_VERSION
+        header.version = UInt32(Layout.inForce)
         header.slot_count = slots
         header.slots = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot>.stride))
         header.preimages = region(UInt64(slots) * UInt64(MemoryLayout<apus_preimage>.stride))

@@ -2,6 +2,7 @@
 
 import CArena
 import Glibc
+import Messages
 
 /// An arena as a supervisor sees it, who never maps one.
 package struct ArenaSurvey {
@@ -19,14 +20,14 @@ package struct ArenaSurvey {
     private let queueBytes: UInt64
     private let batchBytes: UInt64
 
-    /// - Throws: `ArenaError.layout` where it is not an arena of this version.
+    /// - Throws: `ArenaError.layout` where it is not an arena of a layout that this program knows.
     package init(descriptor: Int32) throws(ArenaError) {
         var header = apus_arena_header()
         // The call writes one value of its type, which is plain data.
         let count = unsafe pread(descriptor, &header, MemoryLayout<apus_arena_header>.size, 0)
         guard count == MemoryLayout<apus_arena_header>.size else { throw .system("read the header of an arena", errno) }
-        guard header.magic == UInt64(APUS_ARENA_MAGIC), header.version == APUS_ARENA_VERSION else {
-            throw .layout("an arena of layout \(header.version), this binary knows \(APUS_ARENA_VERSION)")
+        guard header.magic == UInt64(APUS_ARENA_MAGIC), Layout.isKnown(UInt16(clamping: header.version)) else {
+            throw .layout("an arena of \(Layout.refusal(header.version))")
         }
         byteCount = header.byte_count
         slotCount = header.slot_count

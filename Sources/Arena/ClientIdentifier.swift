@@ -6,7 +6,7 @@ import Messages
 
 extension Arena {
     /// Bytes of an identifier that fit into the slot itself.
-    private static var inlineCapacity: Int { 32 }
+    static var inlineCapacity: Int { 24 }
 
     /// Stores the identifier, at most 65,535 bytes. Where the arena is exhausted a long one is cut to what the slot holds.
     package mutating func setClientIdentifier(_ identifier: [UInt8], slot: Int) {

@@ -23,6 +23,7 @@ extension Arena {
     }
 
     private func isDamaged(_ slot: Int) -> Bool {
+        guard isComplete(slot) else { return true }
         let hot = self[slot]
         let cold = self[cold: slot]
         let plain = [
@@ -38,7 +39,9 @@ extension Arena {
         guard hot.produced >= hot.sent, hot.produced == hot.sent || output.exists else { return true }
         if output.exists, outputPosition(slot, hot.sent) + outputCount(slot) > output.capacity { return true }
         let identifier = Buffer(unit: cold.client_id_overflow, sizeClass: cold.client_id_class)
-        guard Int(cold.client_id_length) <= (identifier.exists ? identifier.capacity : 32) else { return true }
+        guard Int(cold.client_id_length) <= (identifier.exists ? identifier.capacity : Self.inlineCapacity) else {
+            return true
+        }
         let topics = aliasBuffers(Buffer(unit: cold.aliases, sizeClass: cold.alias_class))
         guard topics.allSatisfy({ $0.isPlausible(units: units) }) else { return true }
         guard hasRecord(slot) else { return false }

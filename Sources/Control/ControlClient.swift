@@ -75,6 +75,11 @@ package struct ControlClient: ~Copyable {
         try ask(.restart(worker: worker)) { _ in }
     }
 
+    /// Goes over to newer programs, or to their layout; returns when each worker is replaced.
+    package mutating func upgrade(commit: Bool) throws(ControlFailure) {
+        try ask(.upgrade(commit: commit)) { _ in }
+    }
+
     /// Makes the broker read its configuration again; returns when it has.
     package mutating func reload() throws(ControlFailure) -> ReloadReport {
         var report: ReloadReport?

@@ -39,6 +39,8 @@ extension Refusal {
         package static let noSuchWorker = Code(rawValue: "no-such-worker")
         /// The worker was not replaced; the former one serves on.
         package static let restartFailed = Code(rawValue: "restart-failed")
+        /// Newer programs, or the layout that they brought, are not in use: the text says why.
+        package static let upgradeFailed = Code(rawValue: "upgrade-failed")
         /// The new configuration was refused; the old one goes on being used.
         package static let reloadFailed = Code(rawValue: "reload-failed")
         /// The broker can not do it now: it is starting or stopping, or a worker is away. Asking again may help.

@@ -15,11 +15,15 @@ package enum Request: Equatable, Sendable {
     /// Replace a worker by a new process, without its clients noticing: `router`, `listener/NAME`, or `listener` for all
     /// of them, one after the other. The answer comes when it serves.
     case restart(worker: String)
+    /// Go over to the programs on disk, the supervisor's and then each worker's that is another; or, with `commit`, to
+    /// the layout that they have brought. The answer comes when it has been done. Where the supervisor itself is
+    /// replaced the connection ends first: ask again.
+    case upgrade(commit: Bool)
 }
 
 extension Request: Codable {
     private enum CodingKeys: String, CodingKey {
-        case version, request, limit, cursor, worker
+        case version, request, limit, cursor, worker, commit
         case clientID = "client_id"
     }
 
@@ -31,6 +35,7 @@ extension Request: Codable {
         case .kick: "kick"
         case .reload: "reload"
         case .restart: "restart"
+        case .upgrade: "upgrade"
         }
     }
 
@@ -47,6 +52,8 @@ extension Request: Codable {
             try object.encode(clientID, forKey: .clientID)
         case .restart(let worker):
             try object.encode(worker, forKey: .worker)
+        case .upgrade(let commit):
+            try object.encode(commit, forKey: .commit)
         }
     }
 
@@ -71,11 +78,13 @@ extension Request: Codable {
             self = .clients(limit: limit, cursor: try object.decodeIfPresent(UInt64.self, forKey: .cursor))
         case "kick": self = .kick(clientID: try object.decode(String.self, forKey: .clientID))
         case "reload": self = .reload
+        case "upgrade": self = .upgrade(commit: try object.decodeIfPresent(Bool.self, forKey: .commit) ?? false)
         case "restart": self = .restart(worker: try object.decode(String.self, forKey: .worker))
         case let name:
             throw Refusal(
                 .unknownRequest,
-                "apusd does not know the request “\(name.prefix(64))”: it knows status, clients, kick, reload and restart"
+                "apusd does not know the request “\(name.prefix(64))”: it knows status, clients, kick, reload, restart "
+                    + "and upgrade"
             )
         }
     }

@@ -12,6 +12,10 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var state: String
     /// What is not as it should be, in words; nil where nothing is.
     package var degraded: String?
+    /// The layout of what passes between processes and outlives them, and the newest that the broker's program knows:
+    /// `apusctl upgrade --commit` goes over to that.
+    package var layout: Int
+    package var newestLayout: Int
     /// Connected clients, over all listeners.
     package var connections: Int
     package var workers: [WorkerReport]
@@ -20,20 +24,23 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var counters: [String: UInt64]
 
     private enum CodingKeys: String, CodingKey {
-        case version, pid, state, degraded, connections, workers, listeners, counters
+        case version, pid, state, degraded, layout, connections, workers, listeners, counters
+        case newestLayout = "newest_layout"
         case uptime = "uptime_s"
     }
 
     package init(
-        version: String, pid: Int, uptime: Double, state: String, degraded: String? = nil, connections: Int,
-        workers: [WorkerReport],
-        listeners: [ListenerReport], counters: [String: UInt64]
+        version: String, pid: Int, uptime: Double, state: String, degraded: String? = nil, layout: Int,
+        newestLayout: Int, connections: Int, workers: [WorkerReport], listeners: [ListenerReport],
+        counters: [String: UInt64]
     ) {
         self.version = version
         self.pid = pid
         self.uptime = uptime
         self.state = state
         self.degraded = degraded
+        self.layout = layout
+        self.newestLayout = newestLayout
         self.connections = connections
         self.workers = workers
         self.listeners = listeners
@@ -53,6 +60,10 @@ package struct WorkerReport: Codable, Equatable, Sendable {
     package var generation: Int
     /// `starting`, `ready`, `stopping`, `waiting` (backing off) or `failed` (not to be started again).
     package var state: String
+    /// The version of its program; nil while it has none, or has not said it.
+    package var version: String?
+    /// Whether that is another program than the one on disk.
+    package var isOutdated: Bool
     /// Seconds since this process started.
     package var uptime: Double
     /// How often it died and was started again.
@@ -61,19 +72,22 @@ package struct WorkerReport: Codable, Equatable, Sendable {
     package var connections: Int
 
     private enum CodingKeys: String, CodingKey {
-        case role, name, pid, generation, state, restarts, connections
+        case role, name, pid, generation, state, version, restarts, connections
+        case isOutdated = "outdated"
         case uptime = "uptime_s"
     }
 
     package init(
-        role: String, name: String, pid: Int, generation: Int, state: String, uptime: Double, restarts: Int,
-        connections: Int
+        role: String, name: String, pid: Int, generation: Int, state: String, version: String?, isOutdated: Bool,
+        uptime: Double, restarts: Int, connections: Int
     ) {
         self.role = role
         self.name = name
         self.pid = pid
         self.generation = generation
         self.state = state
+        self.version = version
+        self.isOutdated = isOutdated
         self.uptime = uptime
         self.restarts = restarts
         self.connections = connections

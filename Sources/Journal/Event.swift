@@ -13,6 +13,7 @@ package enum Event: String, Sendable, CaseIterable {
     case workerStarted = "worker_started"
     case workerPrepared = "worker_prepared"
     case workerAdopted = "worker_adopted"
+    case layoutCommitted = "layout_committed"
     case workerReady = "worker_ready"
     case workerExited = "worker_exited"
     case workerFailed = "worker_failed"
@@ -85,6 +86,10 @@ package enum Event: String, Sendable, CaseIterable {
             Description("e49a83822b7c4366be4859527fd7ac6e", .error, "{listener} can not listen on {address}: {reason}")
         case .workerStarted:
             Description("fcdedc5cb2994f6a917233130313630f", .info, "{worker} started as process {pid}")
+        case .layoutCommitted:
+            Description(
+                "0d6c3ab7f4b9473f9f0b7c35a1d2e846", .notice,
+                "the broker goes over to layout {version}; programs of the former one can not serve it any more")
         case .workerAdopted:
             Description("2671b962d59b4f728eaf081e506d5135", .notice, "{worker} runs on as process {pid}")
         case .workerPrepared:

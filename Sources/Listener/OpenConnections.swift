@@ -53,6 +53,7 @@ extension Listener {
         cold.last_input = clock.tenths
         cold.last_ping = clock.tenths
         arena[cold: slot] = cold
+        arena.complete(slot)
         // Stored last: a slot with a generation is whole.
         apus_barrier()
         arena[slot].generation = connection.generation

@@ -65,7 +65,9 @@ private struct Start: ~Copyable {
         let bytes = packet.bytes.span.raw
         switch try FrameHead.read(bytes, at: 0)?.type {
         case .welcome:
-            welcome = try Welcome(decoding: bytes)
+            let first = try Welcome(decoding: bytes)
+            Layout.inForce = first.layout
+            welcome = first
             setProcessTitle("apus-listener: \(welcome?.name ?? "")")
         case .listenerSettings:
             settings = try ListenerSettings(decoding: bytes)

@@ -36,6 +36,7 @@ extension Listener {
             drainChannel(remains.descriptor)
         }
         try resumeChannel(heritage.channel)
+        arena.convert()
         releaseDeparted()
         reportReady()
     }

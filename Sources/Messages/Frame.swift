@@ -1,11 +1,8 @@
 // The frame: what every message between two workers is made of.
 //
-// Layout, little-endian: u32 length of the whole frame, u8 type, u8 flags, u16 catalogue version, then the fields
+// Layout, little-endian: u32 length of the whole frame, u8 type, u8 flags, u16 layout, then the fields
 // that the type documents. Decoders fail unless they end exactly at the frame's end. A malformed frame is the fault
 // of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
-
-/// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
-@inlinable package var catalogueVersion: UInt16 { 2 }
 
 /// The type of a frame; its family is named by the upper half of the byte.
 @usableFromInline
@@ -110,7 +107,7 @@ package struct FrameHead: Equatable, Sendable {
         guard bytes.byteCount &- offset >= byteCount else { return nil }
         let word = bytes.load64(at: offset)
         let length = Int(truncatingIfNeeded: word & 0xFFFF_FFFF)
-        guard word >> 48 == UInt64(catalogueVersion) else { throw FrameError("another version of the catalogue") }
+        guard Layout.isKnown(UInt16(truncatingIfNeeded: word >> 48)) else { throw FrameError("an unknown layout") }
         guard let type = FrameType(rawValue: UInt8(truncatingIfNeeded: word >> 32)) else {
             throw FrameError("unknown frame type")
         }
@@ -123,6 +120,6 @@ package struct FrameHead: Equatable, Sendable {
     @inline(__always)
     package static func word(length: Int, type: FrameType, flags: UInt8 = 0) -> UInt64 {
         UInt64(truncatingIfNeeded: length) | UInt64(type.rawValue) << 32 | UInt64(flags) << 40
-            | UInt64(catalogueVersion) << 48
+            | UInt64(Layout.inForce) << 48
     }
 }

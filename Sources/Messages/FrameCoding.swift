@@ -73,6 +73,10 @@ package struct FrameWriter {
 
     /// Stores the length, now known, in the header.
     package mutating func finish() -> [UInt8] {
+        #if APUS_LAYOUT_VARIANT
+            // The layout of the tests: it appends a field to each of these frames.
+            if Layout.inForce == Layout.newest { integer(FrameReader.variantMark) }
+        #endif
         let length = UInt32(bytes.count)
         for i in 0..<4 { bytes[i] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(i))) }
         return bytes
@@ -83,6 +87,10 @@ package struct FrameWriter {
 package struct FrameReader: ~Escapable {
     private let bytes: RawSpan
     private var position: Int
+
+    #if APUS_LAYOUT_VARIANT
+        fileprivate static var variantMark: UInt32 { 0x5A5A_5A5A }
+    #endif
 
     /// `frame` is one whole frame; reading begins behind its header.
     @_lifetime(copy frame)
@@ -145,7 +153,15 @@ package struct FrameReader: ~Escapable {
         return count
     }
 
-    package func end() throws(FrameError) {
+    /// The layout that the frame is in.
+    package var layout: UInt16 { Layout.of(bytes) }
+
+    package mutating func end() throws(FrameError) {
+        #if APUS_LAYOUT_VARIANT
+            if layout == Layout.newest {
+                guard try integer(UInt32.self) == Self.variantMark else { throw FrameError("no mark of the variant") }
+            }
+        #endif
         guard position == bytes.byteCount else { throw FrameError("bytes behind the last field") }
     }
 }

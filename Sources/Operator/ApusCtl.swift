@@ -18,7 +18,10 @@ package struct ApusCtl: ParsableCommand {
             Exit status: \
             \(Failure.Status.allCases.map { "\($0.rawValue) \($0.meaning)" }.joined(separator: "; ")).
             """,
-        subcommands: [Status.self, Clients.self, Kick.self, Reload.self, Restart.self, Pub.self, Sub.self, Bench.self])
+        subcommands: [
+            Status.self, Clients.self, Kick.self, Reload.self, Restart.self, Upgrade.self, Pub.self, Sub.self,
+            Bench.self,
+        ])
 
     @OptionGroup var options: GlobalOptions
 

@@ -30,6 +30,7 @@ extension Router {
     private static func start() throws -> Router {
         var start = Start()
         let welcome = try Welcome(decoding: start.next().bytes)
+        Layout.inForce = welcome.layout
         let settings = try RouterSettings(decoding: start.next().bytes)
         setProcessTitle("apus-router")
         Journal.bootstrap(

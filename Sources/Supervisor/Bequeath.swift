@@ -34,10 +34,12 @@ struct EstateFile {
         sequence = max(Self.read(descriptor, 0)?.sequence ?? 0, Self.read(descriptor, 1)?.sequence ?? 0)
     }
 
-    /// What it says; nil where neither copy is whole, or its version is another.
-    func read() -> Estate? {
+    /// What it says.
+    /// - Throws: where neither copy is whole, or the newer one is in a layout that is not known.
+    func read() throws(FrameError) -> Estate {
         let copies = [Self.read(descriptor, 0), Self.read(descriptor, 1)].compactMap { $0 }
-        return copies.max { $0.sequence < $1.sequence }.flatMap { try? Estate(decoding: $0.frame) }
+        guard let newer = copies.max(by: { $0.sequence < $1.sequence }) else { throw FrameError("it is damaged") }
+        return try Estate(decoding: newer.frame)
     }
 
     mutating func write(_ estate: Estate) {

@@ -67,12 +67,13 @@ extension Supervisor {
     }
 
     /// Answers what was asked, as far as it can be answered now.
-    private func serve(_ connection: Operator, _ now: UInt64) {
+    func serve(_ connection: Operator, _ now: UInt64) {
         guard operators[connection.number] != nil else { return }
         while connection.unsent < Operator.outputMark {
             if connection.job != nil {
                 guard connection.query == nil else { break }
                 if case .restart = connection.job { break }
+                if case .upgrade = connection.job { break }
                 ask(for: connection, now)
                 continue
             }
@@ -107,6 +108,8 @@ extension Supervisor {
             connection.job = .kick(clientID: clientID)
         case .restart(let worker):
             beginRestart(worker, for: connection, now)
+        case .upgrade(let commit):
+            beginUpgrade(commit: commit, for: connection, now)
         case .reload:
             guard state == .ready else {
                 connection.answer(.error(Refusal(.unavailable, "the broker is \(state.rawValue), try again")))
@@ -134,8 +137,8 @@ extension Supervisor {
             switch job {
             case .clients(_, let cursor): Query(number: number, kind: .clients, cursor: cursor)
             case .kick(let clientID): Query(number: number, kind: .kick, text: clientID)
-            // No router is asked for it.
-            case .restart: Query(number: number, kind: .clients)
+            // No router is asked for them.
+            case .restart, .upgrade: Query(number: number, kind: .clients)
             }
         let frame = query.encoded()
         guard frame.count <= controlPacketLimit else {
@@ -157,7 +160,7 @@ extension Supervisor {
         forget(answer.number)
         connection.query = nil
         switch job {
-        case .restart: break
+        case .restart, .upgrade: break
         case .kick(let clientID):
             finish(
                 connection,
@@ -199,52 +202,7 @@ extension Supervisor {
         timers.cancel(.query(query))
     }
 
-    // MARK: replacing workers
-
-    private func beginRestart(_ name: String, for connection: Operator, _ now: UInt64) {
-        let wanted = places.filter { $0.label == name || $0.role.name == name }
-        guard state == .ready else {
-            return connection.answer(.error(Refusal(.unavailable, "the broker is \(state.rawValue), try again")))
-        }
-        guard !wanted.isEmpty else {
-            let known = places.map(\.label).joined(separator: ", ")
-            return connection.answer(
-                .error(Refusal(.noSuchWorker, "there is no worker \(name.prefix(64)), only \(known)")))
-        }
-        connection.job = .restart(places: wanted.map(\.number))
-        replaceNext(for: connection, now)
-    }
-
-    /// Goes on with the first place that an operator wants to have replaced.
-    private func replaceNext(for connection: Operator, _ now: UInt64) {
-        guard case .restart(let numbers) = connection.job else { return }
-        guard let number = numbers.first else { return finish(connection, .end(next: nil)) }
-        guard let place = places.first(where: { $0.number == number }) else {
-            return finish(connection, .error(Refusal(.restartFailed, "the worker was removed meanwhile")))
-        }
-        if place.askers.isEmpty, let reason = replace(place, now) {
-            return finish(connection, .error(Refusal(.restartFailed, "\(place.label) was not replaced: \(reason)")))
-        }
-        place.askers.append(connection.number)
-    }
-
-    /// Tells the operators that wait for it what has become of a replacement.
-    func answerAskers(_ place: Place, _ failure: String?, _ now: UInt64) {
-        let askers = place.askers
-        place.askers = []
-        for number in askers {
-            guard let connection = operators[number], case .restart(let numbers) = connection.job else { continue }
-            if let failure {
-                finish(connection, .error(Refusal(.restartFailed, "\(place.label) was not replaced: \(failure)")))
-            } else {
-                connection.job = .restart(places: Array(numbers.dropFirst()))
-                replaceNext(for: connection, now)
-            }
-            serve(connection, now)
-        }
-    }
-
-    private func finish(_ connection: Operator, _ last: Response) {
+    func finish(_ connection: Operator, _ last: Response) {
         connection.answer(last)
         connection.job = nil
     }

@@ -60,16 +60,16 @@ extension Supervisor {
         }
         switch header.type {
         case .prepared:
-            _ = try Prepared(decoding: frame)
+            worker.program = try Prepared(decoding: frame).program
             becamePrepared(worker, now)
         case .ready:
-            _ = try Ready(decoding: frame)
+            worker.program = try Ready(decoding: frame).program
             becameReady(worker, now)
         case .retired:
             _ = try Retired(decoding: frame)
             hasRetired(worker, now)
         case .adopted:
-            _ = try Adopted(decoding: frame)
+            worker.program = try Adopted(decoding: frame).program
             becameAdopted(worker, now)
         case .streamAnswer: streamsAnswered(try StreamAnswer(decoding: frame), now)
         case .pong:

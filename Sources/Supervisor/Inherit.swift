@@ -16,6 +16,8 @@ struct Inheritance {
     private var descriptors: [String: Int32] = [:]
     private(set) var estate: Estate?
     private(set) var file: EstateFile?
+    /// Why there is no estate, though there is a file.
+    private(set) var problem: String?
 
     init(_ passed: [ListenDescriptor]) {
         for passed in passed where passed.name.hasPrefix(DescriptorStore.prefix) {
@@ -27,7 +29,11 @@ struct Inheritance {
         guard let descriptor = take(EstateFile.name) else { return }
         let file = EstateFile(descriptor: descriptor)
         self.file = file
-        estate = file.read()
+        do throws(FrameError) {
+            estate = try file.read()
+        } catch {
+            problem = "\(error)"
+        }
     }
 
     var names: [String] { descriptors.keys.sorted() }
@@ -53,7 +59,11 @@ extension Supervisor {
     func openEstate() {
         inheritance = Inheritance(passed)
         guard DescriptorStore.isAvailable || inheritance.file != nil else { return }
+        if let problem = inheritance.problem {
+            Journal.log(.inheritanceLost, [.key: "what the former supervisor has left", .reason: problem])
+        }
         if let estate = inheritance.estate {
+            Layout.inForce = estate.layout
             lastNumber = estate.lastNumber
             lastAccept = estate.lastAccept
             bequeathed = Set(inheritance.names + [EstateFile.name])

@@ -12,6 +12,8 @@ final class Operator {
         case kick(clientID: String)
         /// Places that are to be replaced, by their numbers; the first is under way.
         case restart(places: [UInt32])
+        /// The end of a roll.
+        case upgrade
     }
 
     /// Unsent bytes beyond which no more rows are fetched.

@@ -113,6 +113,8 @@ final class Worker {
     /// Whether the poller watches its channel for room to write.
     var awaitsRoom = false
     var heartbeat: Heartbeat
+    /// What it runs; nil until it has said so.
+    var program: Program?
     /// As last reported, in the order of its role's table.
     var counters: [UInt64] = []
     /// The last settings that it was sent.

@@ -48,7 +48,7 @@ extension Supervisor {
         if place.isReplacing {
             place.isReplacing = false
             let reason = "its successor ended before it was prepared: \(status)"
-            endRoll(place, reason)
+            endRoll(place, reason, now)
             answerAskers(place, reason, now)
         }
         let delay = place.standbyBackoff.died(readyFor: nil)

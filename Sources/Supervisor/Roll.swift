@@ -10,11 +10,13 @@ extension Supervisor {
     /// Replaces what is outdated; nothing where a roll is under way.
     func beginRoll(_ now: UInt64) {
         guard state == .ready, rolling.isEmpty else { return }
+        roll(places.filter { $0.worker.map(isOutdated) ?? false }, now)
+    }
+
+    /// Replaces the workers of these places, the router's first, as they are listed.
+    func roll(_ places: [Place], _ now: UInt64) {
         degradation = nil
-        // The router first: a listener of a newer catalogue is not to meet an older router.
-        rolling = places.filter { place in
-            place.worker.map { isOutdated($0.process, path(place.role.entry.executable)) } ?? false
-        }.map(\.number)
+        rolling = places.map(\.number)
         if !rolling.isEmpty { Journal.log(.rolling, [.count: "\(rolling.count)"]) }
         continueRoll(now)
     }
@@ -26,9 +28,10 @@ extension Supervisor {
                 rolling.removeFirst()
                 continue
             }
-            if let reason = replace(place, now) { endRoll(place, reason) }
+            if let reason = replace(place, now) { endRoll(place, reason, now) }
             return
         }
+        answerUpgraders(now)
     }
 
     /// A worker serves: was it the one whose turn it was?
@@ -39,11 +42,12 @@ extension Supervisor {
     }
 
     /// A replacement has failed.
-    func endRoll(_ place: Place, _ reason: String) {
+    func endRoll(_ place: Place, _ reason: String, _ now: UInt64) {
         guard rolling.first == place.number else { return }
         rolling = []
         degradation = "\(place.label) was not upgraded: \(reason)"
         Journal.log(.upgradeFailed, [.file: path(place.role.entry.executable), .reason: degradation!])
         updateStatusLine()
+        answerUpgraders(now)
     }
 }

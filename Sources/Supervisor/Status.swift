@@ -9,7 +9,7 @@ extension Supervisor {
     func statusReport(_ now: UInt64) -> StatusReport {
         StatusReport(
             version: apusVersion, pid: Int(getpid()), uptime: seconds(now - started), state: state.rawValue,
-            degraded: degradation,
+            degraded: degradation, layout: Int(Layout.inForce), newestLayout: Int(Layout.newest),
             connections: places.reduce(0) { $0 + $1.slots.count },
             workers: places.flatMap { [report($0, now)] + standbys(of: $0, now) },
             listeners: ports.map(report), counters: counters())
@@ -62,7 +62,8 @@ extension Supervisor {
         return [
             WorkerReport(
                 role: place.role.name, name: place.name, pid: Int(worker.process), generation: Int(worker.generation),
-                state: "standby", uptime: seconds(now - worker.started), restarts: 0, connections: 0)
+                state: "standby", version: worker.program?.version, isOutdated: isOutdated(worker),
+                uptime: seconds(now - worker.started), restarts: 0, connections: 0)
         ]
     }
 
@@ -82,7 +83,8 @@ extension Supervisor {
         return WorkerReport(
             role: place.role.name, name: place.name, pid: Int(worker?.process ?? 0),
             generation: Int(worker?.generation ?? place.generation),
-            state: state, uptime: worker.map { seconds(now - $0.started) } ?? 0,
+            state: state, version: worker?.program?.version, isOutdated: worker.map(isOutdated) ?? false,
+            uptime: worker.map { seconds(now - $0.started) } ?? 0,
             restarts: max(0, place.served - 1), connections: place.slots.count)
     }
 

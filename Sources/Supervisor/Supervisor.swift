@@ -9,11 +9,11 @@ internal import Glibc
 internal import Messages
 internal import Systemd
 
-/// The version of the broker.
-package let apusVersion = "0.1.0"
-
 /// The exit status of a process that can not work with its configuration (EX_CONFIG), apusd or a worker: do not restart.
 package let configurationStatus: Int32 = 78
+
+/// The exit status of `apusd --check` where it can not read what a supervisor has left (EX_DATAERR).
+package let estateStatus: Int32 = 65
 
 package final class Supervisor {
     enum State: String {

@@ -64,6 +64,7 @@ extension Supervisor {
         var status: Int32 = 0
         // The call writes one integer.
         guard unsafe waitpid(process, &status, 0) == process else { return "its end was not seen" }
+        if ExitStatus(status) == .exited(estateStatus) { return "it does not know layout \(Layout.inForce)" }
         return status == 0 ? nil : "asked to read the configuration and the state, it ended with \(ExitStatus(status))"
     }
 
@@ -88,8 +89,15 @@ extension Supervisor {
         Journal.log(.upgradeFailed, [.file: ownProgram, .reason: reason])
     }
 
-    /// Whether this program understands what another one has left.
-    package static func canRead(estate descriptor: Int32) -> Bool { EstateFile(descriptor: descriptor).read() != nil }
+    /// Why this program can not go on with what another one has left; nil where it can.
+    package static func problem(ofEstate descriptor: Int32) -> String? {
+        do throws(FrameError) {
+            _ = try EstateFile(descriptor: descriptor).read()
+            return nil
+        } catch {
+            return "what the running supervisor keeps can not be read: \(error)"
+        }
+    }
 
     /// What the program before this one has kept open, as systemd would name it. Once: no worker is to see it.
     static func takeHeirlooms(_ environment: [String: String]) -> [ListenDescriptor] {

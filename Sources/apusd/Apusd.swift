@@ -4,6 +4,7 @@ import ArgumentParser
 import Configuration
 import Glibc
 import Journal
+import Messages
 import Supervisor
 
 @main
@@ -36,8 +37,9 @@ struct Apusd: ParsableCommand {
             throw ExitCode(configurationStatus)
         }
         if check {
-            if let estate, !Supervisor.canRead(estate: estate) { throw ExitCode(1) }
-            return
+            guard let estate, let problem = Supervisor.problem(ofEstate: estate) else { return }
+            Self.complain("apusd: \(problem)")
+            throw ExitCode(estateStatus)
         }
 
         let supervisor: Supervisor

@@ -2,6 +2,7 @@
 
 import CArena
 import Glibc
+import Messages
 import Testing
 
 @testable import Arena
@@ -115,7 +116,7 @@ import Testing
         var version: UInt32 = 99
         // The version lies behind the eight bytes of the magic number.
         #expect(unsafe pwrite(made.descriptor, &version, 4, 8) == 4)
-        #expect(throws: ArenaError.layout("arena of layout 99, this binary knows \(APUS_ARENA_VERSION)")) {
+        #expect(throws: ArenaError.layout("an arena of \(Layout.refusal(99))")) {
             _ = try Arena(descriptor: made.descriptor, byteCount: made.byteCount)
         }
         var magic: UInt64 = 0

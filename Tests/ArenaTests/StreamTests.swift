@@ -125,13 +125,13 @@ import Testing
         #expect(arena.alias([1], 0) == 0)
     }
 
-    @Test(arguments: [0, 1, 32, 33, 300, 65_535])
+    @Test(arguments: [0, 1, 24, 25, 300, 65_535])
     func clientIdentifiersOfAnyLengthAreKept(_ length: Int) throws {
         var arena = try makeArena(buffers: 1 << 20)
         let identifier = (0..<length).map { UInt8(truncatingIfNeeded: $0) }
         arena.setClientIdentifier(identifier, slot: 5)
         #expect(arena.clientIdentifier(5) == identifier)
-        #expect((arena[cold: 5].client_id_overflow != 0) == (length > 32))
+        #expect((arena[cold: 5].client_id_overflow != 0) == (length > 24))
         arena.clearClientIdentifier(5)
         #expect(arena.clientIdentifier(5) == [])
     }

@@ -16,6 +16,8 @@ import Testing
             case .kick(let id): [.error(Refusal(.noSuchClient, id))]
             case .restart("router"): [.end(next: nil)]
             case .restart(let worker): [.error(Refusal(.noSuchWorker, worker))]
+            case .upgrade(true): [.error(Refusal(.upgradeFailed, "not yet"))]
+            case .upgrade: [.end(next: nil)]
             case .reload: [.reload(ReloadReport(applied: [], needsRestart: ["listener"])), .end(next: nil)]
             }
         }
@@ -28,6 +30,10 @@ import Testing
         try control.clients(limit: 2) { _ in seen += 1 }
         #expect(seen == 2)
         try control.restart("router")
+        try control.upgrade(commit: false)
+        #expect(throws: ControlFailure.refused(Refusal(.upgradeFailed, "not yet"))) {
+            try control.upgrade(commit: true)
+        }
         #expect(throws: ControlFailure.refused(Refusal(.noSuchWorker, "nobody"))) { try control.restart("nobody") }
         try control.kick("a")
         do throws(ControlFailure) {

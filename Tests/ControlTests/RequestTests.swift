@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct RequestTests {
     @Test(arguments: [
-        Request.status, .reload, .restart(worker: "listener/mqtt"), .kick(clientID: "café \"\n\\ \u{1f426}"),
+        Request.status, .reload, .restart(worker: "listener/mqtt"), .upgrade(commit: false), .upgrade(commit: true),
+        .kick(clientID: "café \"\n\\ \u{1f426}"),
         .clients(limit: 1, cursor: nil), .clients(limit: 1000, cursor: .max),
     ])
     func roundTrip(request: Request) {

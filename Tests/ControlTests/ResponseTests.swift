@@ -17,11 +17,11 @@ import Testing
     @Test func statusKeysAreAnInterface() {
         #expect(
             text(encode(Response.status(status)))
-                == #"{"status":{"connections":2,"counters":{"messages_received":7},"listeners":["#
+                == #"{"status":{"connections":2,"counters":{"messages_received":7},"layout":4,"listeners":["#
                 + #"{"address":"127.0.0.1","bind":"127.0.0.1:0","connections":2,"name":"mqtt","port":40001,"#
-                + #""protocol":"mqtt","workers":1}],"pid":100,"state":"ready","uptime_s":12.5,"version":"0.1.0","#
-                + #""workers":[{"connections":2,"generation":1,"name":"mqtt","pid":101,"restarts":0,"#
-                + #""role":"listener","state":"ready","uptime_s":12.25}]}}"# + "\n")
+                + #""protocol":"mqtt","workers":1}],"newest_layout":5,"pid":100,"state":"ready","uptime_s":12.5,"version":"0.1.0","#
+                + #""workers":[{"connections":2,"generation":1,"name":"mqtt","outdated":false,"pid":101,"restarts":0,"#
+                + #""role":"listener","state":"ready","uptime_s":12.25,"version":"0.1.0"}]}}"# + "\n")
     }
 
     @Test func clientKeysAreAnInterface() {

@@ -26,10 +26,11 @@ func text(_ bytes: [UInt8]) -> String {
 }
 
 let status = StatusReport(
-    version: "0.1.0", pid: 100, uptime: 12.5, state: "ready", connections: 2,
+    version: "0.1.0", pid: 100, uptime: 12.5, state: "ready", layout: 4, newestLayout: 5, connections: 2,
     workers: [
         WorkerReport(
-            role: "listener", name: "mqtt", pid: 101, generation: 1, state: "ready", uptime: 12.25, restarts: 0,
+            role: "listener", name: "mqtt", pid: 101, generation: 1, state: "ready", version: "0.1.0",
+            isOutdated: false, uptime: 12.25, restarts: 0,
             connections: 2)
     ],
     listeners: [

@@ -64,7 +64,7 @@ import Testing
         for place in [6, 7] {
             var other = frame
             other[place] &+= 1
-            #expect(throws: FrameError("another version of the catalogue")) { try F(decoding: other) }
+            #expect(throws: FrameError("an unknown layout")) { try F(decoding: other) }
         }
     }
 
@@ -92,7 +92,7 @@ import Testing
 
     @Test func aCountBeyondTheFrameIsRefusedBeforeMemoryIsTaken() {
         func frame(_ type: FrameType, _ fields: [UInt8]) -> [UInt8] {
-            withLength(Hello(worker: 0, generation: 0).encoded()[..<4] + [type.rawValue, 0, 2, 0] + fields)
+            withLength(Hello(worker: 0, generation: 0).encoded()[..<4] + [type.rawValue, 0, 4, 0] + fields)
         }
         let error = FrameError("a count beyond the frame's end")
         let ends = [UInt8](repeating: 0xFF, count: 4)
@@ -124,7 +124,7 @@ import Testing
 
     @Test func headsOutOfRangeAreRefused() throws {
         func head(_ length: UInt32) throws -> FrameHead? {
-            let word = UInt64(length) | UInt64(FrameType.ping.rawValue) << 32 | UInt64(catalogueVersion) << 48
+            let word = UInt64(length) | UInt64(FrameType.ping.rawValue) << 32 | UInt64(Layout.inForce) << 48
             let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) }
             return try FrameHead.read(bytes.span.raw, at: 0)
         }

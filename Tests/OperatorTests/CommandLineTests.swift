@@ -5,7 +5,8 @@ import Testing
 @Suite struct CommandLineTests {
     @Test(arguments: [
         "status", "status --json", "--json status", "--socket /s status --counters", "clients -n 5", "kick a",
-        "kick -- -a", "restart listener/mqtt", "reload --config c.toml", "pub -t a -m -5",
+        "kick -- -a", "restart listener/mqtt", "upgrade", "upgrade --commit", "reload --config c.toml",
+        "pub -t a -m -5",
         "pub -t a -m x -q 2 -r -h localhost -p 1 --id i",
         "pub -t a --file - --protocol 3.1", "pub -t a -l --protocol 3.1.1", "sub -t a -t +/# -q 1 -C 1 -W 0.5 -v",
         "sub -t a --json", "bench", "bench -n 1 -q 2 -s 0.5 --size 8 -w 1 -r 10 --json",

@@ -71,15 +71,15 @@ private let plain = Style(isColoured: false)
     }
 
     @Test func statusForPeople() {
-        let report = StatusReport(
-            version: "0.1.0", pid: 100, uptime: 3700, state: "ready", connections: 1,
+        var report = StatusReport(
+            version: "0.2.0", pid: 100, uptime: 3700, state: "ready", layout: 5, newestLayout: 5, connections: 1,
             workers: [
                 WorkerReport(
-                    role: "router", name: "router", pid: 101, generation: 1, state: "ready", uptime: 3700, restarts: 0,
-                    connections: 0),
+                    role: "router", name: "router", pid: 101, generation: 1, state: "ready", version: "0.1.0",
+                    isOutdated: true, uptime: 3700, restarts: 0, connections: 0),
                 WorkerReport(
-                    role: "listener", name: "mqtt", pid: 0, generation: 3, state: "waiting", uptime: 0, restarts: 2,
-                    connections: 1),
+                    role: "listener", name: "mqtt", pid: 0, generation: 3, state: "waiting", version: nil,
+                    isOutdated: false, uptime: 0, restarts: 2, connections: 1),
             ],
             listeners: [
                 ListenerReport(
@@ -89,11 +89,11 @@ private let plain = Style(isColoured: false)
             counters: ["b_bytes": 1_234_567, "a_messages": 2, "nothing": 0])
         #expect(
             describe(report, counters: true, plain) == """
-                Apus 0.1.0 is ready: up 1 h 1 min, 1 connection, process 100
+                Apus 0.2.0 is ready: up 1 h 1 min, 1 connection, process 100
 
-                WORKER         PID  GENERATION  STATE    UP         RESTARTS  CONNECTIONS
-                router         101           1  ready    1 h 1 min         0            0
-                listener mqtt    -           3  waiting  -                 2            1
+                WORKER         PID  GENERATION  STATE    VERSION                     UP         RESTARTS  CONNECTIONS
+                router         101           1  ready    0.1.0 (older than on disk)  1 h 1 min         0            0
+                listener mqtt    -           3  waiting  -                           -                 2            1
 
                 LISTENER  PROTOCOL  ADDRESS    CONNECTIONS  WORKERS
                 mqtt      mqtt      [::]:1883            1        1
@@ -104,6 +104,12 @@ private let plain = Style(isColoured: false)
 
                 """)
         #expect(!describe(report, counters: false, plain).contains("COUNTER"))
+        #expect(describeUpgrade(report) == "every process is of Apus 0.2.0, in layout 5\n")
+        report.layout = 4
+        let former = describe(report, counters: false, plain)
+        #expect(
+            former.contains("\nServes in layout 4, so that the former version can come back; apusctl upgrade --commit"))
+        #expect(describeUpgrade(report).hasSuffix("apusctl upgrade --commit goes over to layout 5\n"))
     }
 
     @Test func clientsForPeople() {

@@ -1,8 +1,9 @@
-// The lasting memory of a listener: its layout, version 3.
+// The lasting memory of a listener: its layout, as of version 4.
 //
 // The supervisor makes a memfd of this shape for every listener and keeps it; the listener maps it. Everything that
 // must outlive the process lies here as plain data: a slot for each connection, buffers named by offset, the frames
-// that the router has not acknowledged, what was received and not yet parsed. A change of any of it is a new version.
+// that the router has not acknowledged, what was received and not yet parsed. A change of any of it is a new layout
+// (Messages/Layout.swift): it takes what is spare here, moves nothing, and Arena/Convert.swift fills it in.
 //
 // Exactness (a process may die between any two stores): a *step* changes one connection. It saves the slot, marks the
 // step, makes the system call, changes the state; one store commits it. A *batch* applies the router's output to many
@@ -14,7 +15,6 @@
 #include <stdint.h>
 
 #define APUS_ARENA_MAGIC 0x616E657261737061ull // "apusarena", as eight bytes
-#define APUS_ARENA_VERSION 3u
 #define APUS_BUFFER_UNIT 256u // buffers are named by their offset in units of this; class 0 has this size
 
 // The part of a slot that changes with every packet: one cache line. A batch saves it before it changes it.
@@ -85,7 +85,8 @@ typedef struct {
     uint8_t aliases_allowed;   // how many aliases the broker may give
     uint32_t epoch;  // the batch that saved this part last
     uint32_t record; // buffer of the apus_record; 0: none
-    uint8_t client_id[32];
+    uint8_t client_id[24];
+    uint64_t spare;      // zero: for layouts to come
 } apus_slot_cold;
 
 typedef struct {
@@ -110,7 +111,7 @@ enum { APUS_IDLE = 0, APUS_UNDER_WAY = 1, APUS_COMMITTED = 2 };
 
 typedef struct {
     uint64_t magic;
-    uint32_t version;
+    uint32_t version; // Layout
     uint32_t slot_count;
     uint64_t slots_used; // slots from this one on never had a connection
     uint64_t byte_count;

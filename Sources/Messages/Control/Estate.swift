@@ -74,6 +74,8 @@ package struct Estate: Frame, Equatable {
     package var wires: [Wire]
     /// Processes that do not serve.
     package var others: [Int32]
+    /// The layout that the broker is in: the frame's own.
+    package let layout: UInt16
 
     package init(lastNumber: UInt32, lastAccept: UInt64, places: [Place], wires: [Wire], others: [Int32]) {
         self.lastNumber = lastNumber
@@ -81,6 +83,7 @@ package struct Estate: Frame, Equatable {
         self.places = places
         self.wires = wires
         self.others = others
+        layout = Layout.inForce
     }
 
     package func write(to writer: inout FrameWriter) {
@@ -100,6 +103,7 @@ package struct Estate: Frame, Equatable {
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
+        layout = reader.layout
         lastNumber = try reader.integer()
         lastAccept = try reader.integer()
         places = []
@@ -197,7 +201,8 @@ package struct Held: Frame, Equatable {
 /// The worker has said all that a new supervisor must know.
 package struct Adopted: Frame, Equatable {
     package static let type = FrameType.adopted
-    package init() {}
-    package func write(to writer: inout FrameWriter) {}
-    package init(from reader: inout FrameReader) throws(FrameError) {}
+    package var program: Program
+    package init(_ program: Program = .own) { self.program = program }
+    package func write(to writer: inout FrameWriter) { program.write(to: &writer) }
+    package init(from reader: inout FrameReader) throws(FrameError) { program = try Program(from: &reader) }
 }

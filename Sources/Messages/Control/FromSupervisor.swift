@@ -15,8 +15,11 @@ package struct Welcome: Frame, Equatable {
     package var generation: UInt32
     /// The name of a listener in the configuration (with `/n` for the n-th worker of a port), or that of the role.
     package var name: String
+    /// The layout that the worker is to write: the frame's own.
+    package let layout: UInt16
 
     package init(role: Role, worker: UInt32, generation: UInt32, name: String) {
+        layout = Layout.inForce
         self.role = role
         self.worker = worker
         self.generation = generation
@@ -31,6 +34,7 @@ package struct Welcome: Frame, Equatable {
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
+        layout = reader.layout
         guard let role = Role(rawValue: try reader.integer()) else { throw FrameError("unknown role") }
         self.role = role
         worker = try reader.integer()

@@ -52,9 +52,10 @@ package struct Released: Frame, Equatable {
 /// The worker has what it needs to take over, and waits for the word.
 package struct Prepared: Frame, Equatable {
     package static let type = FrameType.prepared
-    package init() {}
-    package func write(to writer: inout FrameWriter) {}
-    package init(from reader: inout FrameReader) throws(FrameError) {}
+    package var program: Program
+    package init(_ program: Program = .own) { self.program = program }
+    package func write(to writer: inout FrameWriter) { program.write(to: &writer) }
+    package init(from reader: inout FrameReader) throws(FrameError) { program = try Program(from: &reader) }
 }
 
 /// The worker has stopped as `Retire` asked: nothing of what outlives it changes any more.

@@ -1,11 +1,35 @@
 // What a worker tells the supervisor.
 
+/// What a process runs.
+package struct Program: Equatable, Sendable {
+    /// The version of Apus.
+    package var version: String
+    /// The layout that it writes.
+    package var layout: UInt16
+
+    package init(version: String, layout: UInt16) {
+        self.version = version
+        self.layout = layout
+    }
+
+    /// This process's.
+    package static var own: Self { Self(version: apusVersion, layout: Layout.inForce) }
+
+    /// Its layout is that of the frame.
+    package func write(to writer: inout FrameWriter) { writer.string(version) }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        version = try reader.string()
+        layout = reader.layout
+    }
+}
+
 /// The worker has its settings and its channels, and serves.
 package struct Ready: Frame, Equatable {
     package static let type = FrameType.ready
-    package init() {}
-    package func write(to writer: inout FrameWriter) {}
-    package init(from reader: inout FrameReader) throws(FrameError) {}
+    package var program: Program
+    package init(_ program: Program = .own) { self.program = program }
+    package func write(to writer: inout FrameWriter) { program.write(to: &writer) }
+    package init(from reader: inout FrameReader) throws(FrameError) { program = try Program(from: &reader) }
 }
 
 /// The answer to a heartbeat, with the worker's counters since it started, in the order of its role's table.

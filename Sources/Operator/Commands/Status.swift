@@ -33,14 +33,21 @@ package func describe(_ report: StatusReport, counters: Bool, _ style: Style) ->
         "Apus \(escaped(report.version)) is \(escaped(report.state)): up \(span(seconds: report.uptime)), "
         + "\(connections), process \(report.pid)\n"
     if let degraded = report.degraded { text += "Degraded: \(escaped(degraded))\n" }
+    if report.layout < report.newestLayout {
+        text +=
+            "Serves in layout \(report.layout), so that the former version can come back; "
+            + "apusctl upgrade --commit goes over to \(report.newestLayout)\n"
+    }
 
     var workers = Table(
-        ("WORKER", .left), ("PID", .right), ("GENERATION", .right), ("STATE", .left), ("UP", .left),
+        ("WORKER", .left), ("PID", .right), ("GENERATION", .right), ("STATE", .left), ("VERSION", .left),
+        ("UP", .left),
         ("RESTARTS", .right), ("CONNECTIONS", .right))
     for worker in report.workers {
         workers.add(
             worker.name == worker.role ? worker.role : "\(worker.role) \(worker.name)",
             worker.pid == 0 ? "-" : "\(worker.pid)", "\(worker.generation)", worker.state,
+            (worker.version.map(escaped) ?? "-") + (worker.isOutdated ? " (older than on disk)" : ""),
             worker.pid == 0 ? "-" : span(seconds: worker.uptime), "\(worker.restarts)", "\(worker.connections)")
     }
     text += "\n" + workers.text(style)

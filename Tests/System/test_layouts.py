@@ -1,0 +1,113 @@
+"""Programs with another layout of what passes between them: rolled to and back under load, and gone over to for good. The other
+layout is that of a variant of the programs, built for this from the same sources."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import wire as w
+from broker import BIN, BrokerError, wait_until
+from client import unique
+from test_systemd import PROGRAMS, Clients, broker, host, programs, put  # noqa: F401: fixtures
+
+VARIANT = Path(os.environ.get("APUS_VARIANT", BIN.parent.parent / ".build-variant/debug"))
+FORMER, NEWEST = 4, 5
+
+
+class Load:
+    """A pair at QoS 1 that never stops: each message is acknowledged, comes once, and after the one before."""
+
+    def __init__(self, broker, opened):
+        self.topic = unique("layout")
+        self.sender, self.receiver = opened(w.connected(broker.port())), opened(w.connected(broker.port()))
+        self.receiver.subscribe(self.topic, qos=1)
+        self.sent, self.wanted, self.failure = 0, True, None
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while self.wanted:
+                self.sent += 1
+                self.sender.send(w.publish(self.topic, str(self.sent), 1, packet_id=self.sent % 60000 + 1))
+                self.sender.expect(w.PUBACK)
+                topic, packet_id, payload = self.receiver.expect(w.PUBLISH).publish()
+                assert (topic, payload) == (self.topic, str(self.sent).encode())
+                self.receiver.send(w.packet(0x40, w.u16(packet_id)))
+        except (AssertionError, OSError) as failure:
+            self.failure = failure
+
+    def check(self):
+        self.wanted = False
+        self.thread.join()
+        assert self.failure is None and self.sent > 100, (self.failure, self.sent)
+
+
+def install(broker, folder):
+    for program, name in PROGRAMS.items():
+        put(broker, program, folder / name)
+
+
+def upgraded(broker, folder):
+    """Goes over to the programs of a folder; what apusctl says."""
+    install(broker, folder)
+    text = broker.run("apusctl", "upgrade")
+    status = broker.status()
+    assert not any(row["outdated"] for row in status["workers"]), status
+    return text
+
+
+@pytest.mark.skipif(not (VARIANT / "apusd").exists(), reason="the variant is not built: make test does it")
+def test_another_layout_is_rolled_to_and_back_and_committed(programs, opened):  # noqa: F811
+    broker = programs  # noqa: F811
+    clients, load = Clients(broker, opened), Load(broker, opened)
+    main = broker.main_pid()
+    for _ in range(2):
+        assert "apusctl upgrade --commit" in upgraded(broker, VARIANT)
+        status = broker.status()
+        assert (status["layout"], status["newest_layout"]) == (FORMER, NEWEST)
+        clients.talk()
+        broker.kill(broker.worker("mqtt"))
+        clients.talk()
+        upgraded(broker, BIN)
+        clients.talk()
+    upgraded(broker, VARIANT)
+    broker.run("apusctl", "upgrade", "--commit")
+    assert broker.status()["layout"] == NEWEST
+    clients.talk()
+    for name in ("mqtt", "web", "router"):
+        broker.wait_served()
+        broker.kill(broker.worker(name))
+        clients.talk()
+    broker.wait_served()
+    broker.run("systemctl", "restart", "apus")
+    broker.wait_served()
+    clients.talk()
+    assert broker.status()["layout"] == NEWEST and broker.main_pid() != main
+    load.check()
+    # The former programs know nothing of it: what runs goes on, and says why.
+    install(broker, BIN)
+    with pytest.raises(BrokerError, match="layout"):
+        broker.run("apusctl", "upgrade")
+    assert broker.status()["layout"] == NEWEST
+    clients.talk()
+
+
+def test_upgrade_without_anything_newer(programs):  # noqa: F811
+    broker = programs  # noqa: F811
+    before = broker.status()["workers"]
+    assert "every process is of Apus" in broker.run("apusctl", "upgrade")
+    assert "in layout 4" in broker.run("apusctl", "upgrade", "--commit")
+    after = broker.status()["workers"]
+    assert [row["pid"] for row in before] == [row["pid"] for row in after]
+
+
+def test_a_commit_waits_for_every_worker_to_be_of_the_program_on_disk(programs):  # noqa: F811
+    broker = programs  # noqa: F811
+    put(broker, "usr/libexec/apus/apus-router", BIN / "apus-router")
+    wait_until(lambda: any(row["outdated"] for row in broker.status()["workers"]), "the file to be another")
+    assert "older than on disk" in broker.run("apusctl", "status")
+    with pytest.raises(BrokerError, match="run apusctl upgrade first"):
+        broker.run("apusctl", "upgrade", "--commit")
