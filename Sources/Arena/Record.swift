@@ -76,6 +76,8 @@ package enum RecordQueue: Int {
     case subscriptions
     /// The packet identifiers of outstanding deliveries to a session that outlives its connection, two bytes each.
     case window
+    /// What the router wants to hear again when it is another one.
+    case note
 }
 
 extension apus_record {
@@ -87,6 +89,7 @@ extension apus_record {
             case .connect: connect
             case .subscriptions: subscriptions
             case .window: window
+            case .note: note
             }
         }
         set {
@@ -96,11 +99,12 @@ extension apus_record {
             case .connect: connect = newValue
             case .subscriptions: subscriptions = newValue
             case .window: window = newValue
+            case .note: note = newValue
             }
         }
     }
 
-    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window] }
+    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window, note] }
 }
 
 extension apus_fifo {

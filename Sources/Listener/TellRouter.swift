@@ -32,7 +32,11 @@ extension Listener {
                 ? []
                 : arena.subscriptions(slot).map {
                     ResumeFrame.Subscription(identifier: $0.identifier, options: $0.options, filter: $0.filter)
-                })
+                }, note: note(slot))
+    }
+
+    private func note(_ slot: Int) -> [UInt8] {
+        arena.hasRecord(slot) ? arena.bytes(of: .note, slot: slot).array : []
     }
 
     /// The CONNECT that the router has accepted, with what it granted.
@@ -114,6 +118,15 @@ extension Listener {
         guard !answer.filters.isEmpty, arena.hasRecord(slot) else { return }
         arena.touchRecord(slot)
         if !arena.forget(answer.filters, slot: slot) { exhausted(slot) }
+    }
+
+    /// Keeps what the router wants to hear again. Within a batch that has touched the slot.
+    mutating func keep(_ frame: NoteFrame) {
+        let slot = Int(frame.slot)
+        guard arena.hasRecord(slot) || (!frame.note.isEmpty && arena.makeRecord(slot)) else { return }
+        arena.touchRecord(slot)
+        // None rather than one that is not true any more.
+        if !arena.replace(.note, with: frame.note, slot: slot) { _ = arena.replace(.note, with: [], slot: slot) }
     }
 
     /// Whether the identifiers of what a client has not acknowledged are kept, not only their number.

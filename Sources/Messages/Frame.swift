@@ -5,7 +5,7 @@
 // of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
 
 /// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
-@inlinable package var catalogueVersion: UInt16 { 2 }
+@inlinable package var catalogueVersion: UInt16 { 3 }
 
 /// The type of a frame; its family is named by the upper half of the byte.
 @usableFromInline
@@ -60,6 +60,7 @@ package enum FrameType: UInt8, Sendable {
     case marks = 0x38
     case deferred = 0x39
     case completed = 0x3A
+    case note = 0x3B
 
     case hello = 0x41
     case acknowledge = 0x42

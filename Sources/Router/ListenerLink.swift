@@ -73,6 +73,8 @@ struct ListenerLink {
     var slots: [UInt32] = []
     /// Sessions with a queue that wait for room.
     var waiting: [UInt32] = []
+    /// Sessions of whose backlogs the listener is to hear.
+    var backlogs: [UInt32] = []
 
     /// How far the beginning of a channel has come.
     enum Phase {

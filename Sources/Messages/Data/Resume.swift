@@ -61,10 +61,12 @@ package struct ResumeFrame: Frame, Equatable {
     package var window: [UInt16]
     /// Its subscriptions, if the session ends with its connection; else empty.
     package var subscriptions: [Subscription]
+    /// What `NoteFrame` said last; empty: nothing.
+    package var note: [UInt8]
 
     package init(
         connect: ConnectFrame, congested: Bool, outstanding: UInt16, lastPacketIdentifier: UInt16, window: [UInt16],
-        subscriptions: [Subscription]
+        subscriptions: [Subscription], note: [UInt8]
     ) {
         self.connect = connect
         self.congested = congested
@@ -72,6 +74,7 @@ package struct ResumeFrame: Frame, Equatable {
         self.lastPacketIdentifier = lastPacketIdentifier
         self.window = window
         self.subscriptions = subscriptions
+        self.note = note
     }
 
     package func write(to writer: inout FrameWriter) {
@@ -87,6 +90,7 @@ package struct ResumeFrame: Frame, Equatable {
             writer.integer(subscription.options)
             writer.blob(subscription.filter)
         }
+        writer.blob(note)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -102,6 +106,7 @@ package struct ResumeFrame: Frame, Equatable {
                 Subscription(
                     identifier: try reader.integer(), options: try reader.integer(), filter: try reader.blob()))
         }
+        note = try reader.blob()
     }
 }
 
@@ -141,4 +146,30 @@ package struct CompletedFrame: Frame, Equatable {
     package init(_ offsets: [UInt64]) { self.offsets = offsets }
     package func write(to writer: inout FrameWriter) { writer.integers(offsets) }
     package init(from reader: inout FrameReader) throws(FrameError) { offsets = try reader.integers() }
+}
+
+/// Router → listener: what it wants to hear again of a connection when another router takes over, in the place of what it
+/// said before. It is the listener's to keep, with the batch that it stands in, and not to understand.
+package struct NoteFrame: Frame, Equatable {
+    package static let type = FrameType.note
+    package var slot: UInt32
+    package var generation: UInt32
+    /// Empty: there is nothing to keep any more.
+    package var note: [UInt8]
+
+    package init(slot: UInt32, generation: UInt32, note: [UInt8]) {
+        self.slot = slot
+        self.generation = generation
+        self.note = note
+    }
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(slot)
+        writer.integer(generation)
+        writer.blob(note)
+    }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        slot = try reader.integer()
+        generation = try reader.integer()
+        note = try reader.blob()
+    }
 }
