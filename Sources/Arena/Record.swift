@@ -78,6 +78,8 @@ package enum RecordQueue: Int {
     case window
     /// What the router wants to hear again when it is another one.
     case note
+    /// The same, which grows.
+    case list
 }
 
 extension apus_record {
@@ -90,6 +92,7 @@ extension apus_record {
             case .subscriptions: subscriptions
             case .window: window
             case .note: note
+            case .list: list
             }
         }
         set {
@@ -100,11 +103,12 @@ extension apus_record {
             case .subscriptions: subscriptions = newValue
             case .window: window = newValue
             case .note: note = newValue
+            case .list: list = newValue
             }
         }
     }
 
-    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window, note] }
+    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window, note, list] }
 }
 
 extension apus_fifo {

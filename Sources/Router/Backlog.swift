@@ -57,6 +57,9 @@ struct WaitingEntry {
     var sequence: UInt64 = 0
     /// Of the cut that it came before.
     var cut: UInt64 = 0
+    /// The hash of its topic, if it is a retained message for a new subscription, which the next router finds by itself; 0: it
+    /// is none.
+    var retained: UInt64 = 0
 }
 
 /// Rows of the store that go as soon as the listener's socket has taken what made them needless.
@@ -130,6 +133,10 @@ struct Backlogs: ~Copyable {
         letGo(entry)
         return waiting[Int(entry)]
     }
+
+    /// An entry is a retained message.
+    mutating func note(_ entry: UInt32, retained hash: UInt64) { waiting[Int(entry)].retained = hash }
+    func isRetained(_ entry: UInt32) -> Bool { waiting[Int(entry)].retained != 0 }
 
     /// An entry is in the store.
     mutating func keep(_ entry: UInt32) -> WaitingEntry {

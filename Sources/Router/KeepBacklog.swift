@@ -67,6 +67,7 @@ extension Router {
     private mutating func keepWaiting(_ number: Int, _ index: UInt32) {
         let entry = backlogs[index].unkept
         backlogs[index].unkept = queues[entry].next
+        guard !backlogs.isRetained(entry) else { return }
         if backlogs.stored.insert(UInt32(number)).inserted {
             log.putSession(
                 StoredSession(

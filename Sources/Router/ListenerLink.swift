@@ -75,6 +75,8 @@ struct ListenerLink {
     var waiting: [UInt32] = []
     /// Sessions of whose backlogs the listener is to hear.
     var backlogs: [UInt32] = []
+    /// Sessions of whose replays of retained messages it is to hear.
+    var replays: [UInt32] = []
 
     /// How far the beginning of a channel has come.
     enum Phase {

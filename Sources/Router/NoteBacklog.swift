@@ -23,7 +23,10 @@ extension Router {
         let backlog = sessions[number].backlog
         let origin = origin(of: current)
         backlogs.append(entry, origin)
-        if origin.place == Backlogs.broker, !isOfTheBroker(entry) { backlogs.urgent.append(UInt32(number)) }
+        if givingRetained != 0 { backlogs.note(entry, retained: givingRetained) }
+        if origin.place == Backlogs.broker, givingRetained == 0, !isOfTheBroker(entry) {
+            backlogs.urgent.append(UInt32(number))
+        }
         if backlogs[backlog].unkept == noEntry { backlogs[backlog].unkept = entry }
     }
 
@@ -79,6 +82,7 @@ extension Router {
         if backlogs.older != former { links[link].cutProduced = links[link].produced }
         backlogs[backlog].give(waiting.origin)
         backlogs[backlog].givenAt = links[link].produced
+        if waiting.retained != 0 { noteGiven(number, waiting.retained, wasQueued: true) }
         if waiting.sequence != 0 { backlogs[backlog].done = waiting.sequence }
         if backlogs[backlog].unkept == entry { backlogs[backlog].unkept = queues[entry].next }
         list(number)
@@ -109,18 +113,12 @@ extension Router {
                     through: backlog.done))
         }
         let isOver = sessions[number].queue.waiting == 0 && !sessions[number].flags.contains(.resuming)
-        if !isOver || backlog.isTold {
-            var note = ConnectionNote()
-            if !isOver { note.given = backlog.given }
-            links[link].append(
-                NoteFrame(
-                    slot: sessions[number].slot, generation: sessions[number].generation, note: note.encoded()
-                ).encoded())
-        }
         backlogs[index].isTold = true
-        guard isOver else { return }
-        sessions[number].backlog = noEntry
-        backlogs.remove(index)
+        if isOver {
+            sessions[number].backlog = noEntry
+            backlogs.remove(index)
+        }
+        if !isOver || backlog.isTold { writeNote(number, link) }
     }
 
     /// A session is over, and what waits for it goes with it.
@@ -134,22 +132,5 @@ extension Router {
         }
         backlogs.remove(sessions[number].backlog)
         sessions[number].backlog = noEntry
-    }
-}
-
-/// What a listener keeps of a connection for the next router.
-struct ConnectionNote: Equatable {
-    /// How far the client was given what waits for it; empty: nothing waits.
-    var given: [StreamMark] = []
-
-    func encoded() -> [UInt8] {
-        if self == ConnectionNote() { return [] }
-        return MarksFrame(given).encoded()
-    }
-
-    init() {}
-
-    init(_ bytes: [UInt8]) throws(FrameError) {
-        if !bytes.isEmpty { given = try MarksFrame(decoding: bytes.span.raw).marks }
     }
 }

@@ -61,9 +61,11 @@ extension Router {
                 subscription.filter.span, session: UInt32(number), options: subscription.options & 0b1111,
                 identifier: subscription.identifier)
         }
+        let note = try ConnectionNote(frame.note)
+        takeUpReplays(number, note, frame.list)
         if connect.sessionExpiry == 0 { haunt(number, frame) }
         if connect.sessionExpiry == 0 {
-            try takeUpBacklog(number, frame)
+            takeUpBacklog(number, note)
         } else if sessions[number].isDurable {
             takeUpQueue(number, frame)
         }

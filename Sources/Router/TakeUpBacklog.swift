@@ -7,10 +7,9 @@ import Store
 
 extension Router {
     /// A session of whose backlog the listener has a note, or the store has rows, goes on with that.
-    mutating func takeUpBacklog(_ number: Int, _ frame: ResumeFrame) throws(FrameError) {
+    mutating func takeUpBacklog(_ number: Int, _ note: ConnectionNote) {
         let isStored = sessions[number].isDurable
-        guard isStored || !frame.note.isEmpty else { return }
-        let note = try ConnectionNote(frame.note)
+        guard isStored || !note.given.isEmpty else { return }
         var backlog = Backlog(session: UInt32(number), given: note.given, isTold: !note.given.isEmpty)
         // Without a note it was given all that its listener has applied.
         if note.given.isEmpty { backlog.given = settledMarks(Int(sessions[number].link)) }

@@ -333,13 +333,13 @@ extension ResumeFrame: RandomFrame {
             window: r.list { $0.integer() },
             subscriptions: r.list {
                 Subscription(identifier: $0.integer(), options: $0.integer(), filter: $0.octets(upTo: 9))
-            }, note: r.octets(upTo: 9))
+            }, note: r.octets(upTo: 9), list: r.octets(upTo: 9))
     }
 }
 
 extension NoteFrame: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
-        Self(slot: r.integer(), generation: r.integer(), note: r.octets(upTo: 9))
+        Self(slot: r.integer(), generation: r.integer(), kind: r.bool() ? .list : .more, bytes: r.octets(upTo: 9))
     }
 }
 

@@ -336,3 +336,24 @@ def test_what_waits_for_a_clean_session(start_broker, opened, replace, kind, siz
     replace(broker)
     sender.send(w.publish("waits", f"{total:08}", 0, version=w.V5, props=b"\x02\x00\x00\x03\xe8"))
     assert take_backlog(client, 1) == [total]
+
+
+@pytest.mark.parametrize("replace", [kill_router, restart_router])
+def test_a_new_subscription_gets_what_is_retained_once(start_broker, opened, replace):
+    """Its client reads when three routers have come and gone."""
+    broker = start_broker(limits={"output_buffer": 4096})
+    total = 30_000
+    sender = opened(w.connected(broker.port(), unique()))
+    for start in range(0, total, 1000):
+        sender.send(*(w.publish(f"kept/{number}", b"k" * 200, retain=True) for number in range(start, start + 1000)))
+    sender.send(w.publish("kept", b"last", 1, retain=True))
+    sender.expect(w.PUBACK, 30)
+    client = opened(w.connected(broker.port(), unique(), receive_buffer=4096))
+    client.subscribe("kept/+")
+    seen = [client.expect(w.PUBLISH).publish()[0] for _ in range(100)]
+    for read in (5000, 10_000, 0):
+        replace(broker)
+        seen += [client.expect(w.PUBLISH).publish()[0] for _ in range(read)]
+    seen += [client.expect(w.PUBLISH).publish()[0] for _ in range(total - len(seen))]
+    assert sorted(seen) == sorted(f"kept/{number}" for number in range(total))
+    client.ping()
