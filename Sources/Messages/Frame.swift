@@ -4,6 +4,9 @@
 // that the type documents. Decoders fail unless they end exactly at the frame's end. A malformed frame is the fault
 // of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
 
+/// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
+@inlinable package var catalogueVersion: UInt16 { 3 }
+
 /// The type of a frame; its family is named by the upper half of the byte.
 @usableFromInline
 package enum FrameType: UInt8, Sendable {
@@ -57,6 +60,7 @@ package enum FrameType: UInt8, Sendable {
     case marks = 0x38
     case deferred = 0x39
     case completed = 0x3A
+    case note = 0x3B
 
     case hello = 0x41
     case acknowledge = 0x42
