@@ -4,9 +4,6 @@
 // that the type documents. Decoders fail unless they end exactly at the frame's end. A malformed frame is the fault
 // of its sender: the receiver cuts that channel, reports it to the supervisor, and lives.
 
-/// The version of this catalogue. It changes with every change of any frame, and stands in each of them.
-@inlinable package var catalogueVersion: UInt16 { 3 }
-
 /// The type of a frame; its family is named by the upper half of the byte.
 @usableFromInline
 package enum FrameType: UInt8, Sendable {

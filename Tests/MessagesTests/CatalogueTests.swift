@@ -92,7 +92,7 @@ import Testing
 
     @Test func aCountBeyondTheFrameIsRefusedBeforeMemoryIsTaken() {
         func frame(_ type: FrameType, _ fields: [UInt8]) -> [UInt8] {
-            withLength(Hello(worker: 0, generation: 0).encoded()[..<4] + [type.rawValue, 0, 3, 0] + fields)
+            withLength(Hello(worker: 0, generation: 0).encoded()[..<4] + [type.rawValue, 0, 4, 0] + fields)
         }
         let error = FrameError("a count beyond the frame's end")
         let ends = [UInt8](repeating: 0xFF, count: 4)

@@ -14,7 +14,7 @@ import Testing
         }
         #expect(
             bytes == [
-                32, 0, 0, 0, 0x22, 0b1011, 3, 0,  // length, type, flags, version
+                32, 0, 0, 0, 0x22, 0b1011, 4, 0,  // length, type, flags, layout
                 4, 3, 2, 1, 0x22, 0x21, 3, 0,  // slot, packet identifier, topic length
                 2, 0, 0, 0, 0x14, 0x13, 0x12, 0x11,  // properties' length, generation
             ] + Array("a/bxyzPP".utf8))
@@ -48,7 +48,7 @@ import Testing
         #expect(throws: error) { try frame(topic: .max, properties: 0, message: 10) }
         #expect(throws: error) { try frame(topic: 1, properties: .max, message: 10) }
         #expect(throws: FrameError("PUBLISH frame shorter than its head")) {
-            try publish([8, 0, 0, 0, 0x22, 0, 3, 0])
+            try publish([8, 0, 0, 0, 0x22, 0, 4, 0])
         }
     }
 
@@ -70,7 +70,7 @@ import Testing
         }
         #expect(
             bytes == [
-                56, 0, 0, 0, 0x33, 0, 3, 0,  // length, type, flags, version
+                56, 0, 0, 0, 0x33, 0, 4, 0,  // length, type, flags, layout
                 2, 0, 0, 0, 3, 0, 0, 0,  // recipients, topic length
                 2, 0, 0, 0, 6, 0, 0, 0,  // properties' length, payload length
             ] + Array("a/bpayldPR".utf8) + [0, 0, 0, 0, 0, 0] + [
@@ -108,7 +108,7 @@ import Testing
                 }
             }
         }
-        #expect(throws: FrameError("Deliver frame shorter than its head")) { try deliver([8, 0, 0, 0, 0x33, 0, 3, 0]) }
+        #expect(throws: FrameError("Deliver frame shorter than its head")) { try deliver([8, 0, 0, 0, 0x33, 0, 4, 0]) }
     }
 
     @Test func anAcknowledgementLiesAsDocumented() {
@@ -119,7 +119,7 @@ import Testing
         #expect(entry.generation == 0x0203)
         #expect(entry.packetIdentifier == 0xABCD)
         #expect(entry.kind == 13)
-        #expect(FrameHead.word(length: 16, type: .acknowledge) == 0x0003_0042_0000_0010)
+        #expect(FrameHead.word(length: 16, type: .acknowledge) == 0x0004_0042_0000_0010)
     }
 
     @Test func entriesKeepTheirFields() {
@@ -147,7 +147,7 @@ import Testing
         }
         #expect(
             bytes == [
-                32, 0, 0, 0, 0x31, 0, 3, 0,
+                32, 0, 0, 0, 0x31, 0, 4, 0,
                 3, 2, 1, 0, 0, 0, 0, 0,
                 1, 2, 3, 4, 5, 6, 7, 8,
                 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,

@@ -191,7 +191,7 @@ import Testing
         bench.subscribe(0, 0, "w", qos: 0)
         bench.connect(1, 1, "lost", will: "w")
         _ = bench.hear(0)
-        bench.say(1, [8, 0, 0, 0, 0xFF, 0, 3, 0])
+        bench.say(1, [8, 0, 0, 0, 0xFF, 0, 4, 0])
         let open = bench.router.links.map(\.isOpen)
         #expect(open == [true, false])
         let fault = try bench.report(Fault.self)
