@@ -53,8 +53,9 @@ struct Backlog {
 struct WaitingEntry {
     /// The end of the frame that it came with.
     var origin = StreamMark(place: 0, offset: 0)
-    /// Its place in the session's part of the store; 0: it is not there.
+    /// Its place in the session's part of the store; 0: it is not there; `givenUp`: nor is it to be.
     var sequence: UInt64 = 0
+    static var givenUp: UInt64 { .max }
     /// Of the cut that it came before.
     var cut: UInt64 = 0
     /// The hash of its topic, if it is a retained message for a new subscription, which the next router finds by itself; 0: it
@@ -144,6 +145,12 @@ struct Backlogs: ~Copyable {
         waiting[Int(entry)].sequence = nextSequence
         nextSequence += 1
         return waiting[Int(entry)]
+    }
+
+    /// An entry is not kept over the router's death.
+    mutating func giveUp(_ entry: UInt32) {
+        letGo(entry)
+        waiting[Int(entry)].sequence = WaitingEntry.givenUp
     }
 
     private func holdsBack(_ entry: UInt32) -> Bool {

@@ -49,18 +49,43 @@ extension Router {
         let link = Int(sessions[number].link)
         // In the store it would stand for all before it, which the socket does not have yet.
         guard links[link].put >= backlog.givenAt else { return true }
+        let isGivingWay = isGivingWay(number)
         while room > 0, backlogs[index].unkept != noEntry {
             room -= 1
-            keepWaiting(number, index)
+            if isGivingWay {
+                let entry = backlogs[index].unkept
+                backlogs[index].unkept = queues[entry].next
+                backlogs.giveUp(entry)
+            } else {
+                keepWaiting(number, index)
+            }
         }
         return backlogs[index].unkept == noEntry
     }
 
-    /// Writes all that waits for a session, because the router ends.
-    mutating func keepBacklog(of number: Int) {
+    /// Whether a queue is about to drop messages by its policy. What comes then would be written to be dropped.
+    private func isGivingWay(_ number: Int) -> Bool {
+        let queue = sessions[number].queue
+        return queue.waiting > settings.queueMessages - settings.queueMessages / 8
+            || queue.bytes > settings.queueBytes - settings.queueBytes / 8
+    }
+
+    /// Writes what waits for a session and is not in the store.
+    private mutating func keepBacklog(of number: Int) {
         let index = sessions[number].backlog
         guard index != noEntry else { return }
         while backlogs[index].unkept != noEntry { keepWaiting(number, index) }
+    }
+
+    /// Writes all that waits for a session, because the router ends, in the order of its queue.
+    mutating func keepWholeBacklog(of number: Int) {
+        let index = sessions[number].backlog
+        guard index != noEntry else { return }
+        if backlogs.stored.contains(UInt32(number)) {
+            log.removeEntries(UInt32(number), through: backlogs.nextSequence - 1)
+        }
+        backlogs[index].unkept = sessions[number].queue.cursor
+        keepBacklog(of: number)
     }
 
     /// Writes the first entry that is not.

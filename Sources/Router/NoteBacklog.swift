@@ -76,6 +76,8 @@ extension Router {
     mutating func settleWaiting(_ entry: UInt32, _ number: Int) {
         let backlog = sessions[number].backlog
         let link = Int(sessions[number].link)
+        // Without a connection it goes to another member of its group.
+        guard link >= 0 else { return handedOn(entry, backlog) }
         let former = backlogs.older
         let waiting = backlogs.take(entry)
         // The cut is not done before the socket has it.
@@ -83,9 +85,15 @@ extension Router {
         backlogs[backlog].give(waiting.origin)
         backlogs[backlog].givenAt = links[link].produced
         if waiting.retained != 0 { noteGiven(number, waiting.retained, wasQueued: true) }
-        if waiting.sequence != 0 { backlogs[backlog].done = waiting.sequence }
+        if waiting.sequence != 0, waiting.sequence != WaitingEntry.givenUp { backlogs[backlog].done = waiting.sequence }
         if backlogs[backlog].unkept == entry { backlogs[backlog].unkept = queues[entry].next }
         list(number)
+    }
+
+    /// An entry leaves the queue of a session whose connection is over, which nobody hears of.
+    private mutating func handedOn(_ entry: UInt32, _ backlog: UInt32) {
+        _ = backlogs.take(entry)
+        if backlogs[backlog].unkept == entry { backlogs[backlog].unkept = queues[entry].next }
     }
 
     /// Tells a listener, with the open batch, how far its clients were given what waits for them.

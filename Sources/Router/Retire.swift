@@ -18,7 +18,7 @@ extension Router {
             return
         }
         for number in sessions.indices where sessions[number].isConnected {
-            if sessions[number].isDurable { writeQueue(number) } else { keepBacklog(of: number) }
+            if sessions[number].isDurable { writeQueue(number) } else { keepWholeBacklog(of: number) }
         }
         writeLingering(all: true)
         if !log.isEmpty { submit() }
