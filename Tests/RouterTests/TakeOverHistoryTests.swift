@@ -312,7 +312,8 @@ private final class TakeOverHistory {
             for index in subscribers.indices { acknowledge(index, most: .max) }
             bench.router.milliseconds += 20
             let isBusy =
-                bench.router.isRecovering || bench.router.commits.submitted > bench.router.commits.committed
+                bench.router.isRecovering || bench.isReading
+                || bench.router.commits.submitted > bench.router.commits.committed
                 || !listeners.allSatisfy { $0.unsent.isEmpty }
             quiet = before == state() && !isBusy ? quiet + 1 : 0
         }
