@@ -124,12 +124,36 @@ package struct ControlChannel: ~Copyable {
     /// Takes one packet.
     /// - Throws: EMSGSIZE for a packet beyond the catalogue's limit, EMFILE where its descriptors were lost because this
     ///   process may have no more, and whatever else the kernel says.
-    package mutating func receive() throws(SystemError) -> Received {
+    package mutating func receive() throws(SystemError) -> Received { try receive(flags: 0) }
+
+    /// Every packet that waits at a socket, with duplicates of its descriptors; all of them stay where they are.
+    /// - Throws: as `receive`; what was found until then is closed.
+    package static func look(into descriptor: Int32) throws(SystemError) -> [Packet] {
+        var channel = ControlChannel(descriptor: fcntl(descriptor, F_DUPFD_CLOEXEC, 0))
+        var offset: Int32 = 0
+        var packets: [Packet] = []
+        do throws(SystemError) {
+            // From the first one on, each time one further. The call reads one integer.
+            let size = socklen_t(MemoryLayout<Int32>.size)
+            guard unsafe setsockopt(channel.descriptor, SOL_SOCKET, SO_PEEK_OFF, &offset, size) == 0 else {
+                throw SystemError("look into a control channel")
+            }
+            while case .packet(let packet) = try channel.receive(flags: Int32(MSG_PEEK)) {
+                packets.append(packet)
+            }
+        } catch {
+            for packet in packets { for descriptor in packet.descriptors { close(descriptor) } }
+            throw error
+        }
+        return packets
+    }
+
+    private mutating func receive(flags: Int32) throws(SystemError) -> Received {
         while true {
             var descriptorCount: Int32 = 0
             // Both arrays have the room that the call is told, and live through it.
             let count = unsafe apus_receive_packet(
-                descriptor, &buffer, buffer.count, &arrived, &descriptorCount)
+                descriptor, &buffer, buffer.count, &arrived, &descriptorCount, flags)
             if count > 0 {
                 return .packet(
                     Packet(bytes: Array(buffer[..<count]), descriptors: Array(arrived[..<Int(descriptorCount)])))

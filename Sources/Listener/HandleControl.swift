@@ -45,6 +45,8 @@ extension Listener {
         case .retire: isRetiring = true
         case .adopt:
             guardian.adopted(by: try Adopt(decoding: bytes).process)
+            // The new one may think that it waits.
+            report(Ready())
             sayWhatIsHeld()
         case .stop: beginStop(try Stop(decoding: bytes))
         default: throw FrameError("a frame that is not for a running listener")

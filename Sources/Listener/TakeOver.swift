@@ -22,11 +22,11 @@ extension Listener {
         for (connection, descriptor) in heritage.connections.values {
             resume(connection, descriptor, afterDeath: afterDeath)
         }
-        // What was being given back is given back.
-        for slot in 0..<arena.slotsUsed where state(slot) == .departing && heritage.connections[UInt32(slot)] == nil {
-            departing.append((UInt32(slot), arena.queueEnd))
+        for slot in 0..<arena.slotsUsed where state(slot) != .free && heritage.connections[UInt32(slot)] == nil {
+            // What was being given back is given back.
+            if state(slot) == .departing { departing.append((UInt32(slot), arena.queueEnd)) } else { giveUp(slot) }
         }
-        for slot in damaged where slot < sockets.count {
+        for slot in damaged where slot < sockets.count && sockets[slot].descriptor >= 0 {
             close(slot, .unspecifiedError, tellClient: false, detail: "its slot was damaged")
         }
         if let interrupted, let ending, interrupted.slot < sockets.count {
@@ -122,6 +122,15 @@ extension Listener {
             }
             markDirty(slot)
         }
+    }
+
+    /// Ends a connection whose socket nobody has any more: it went with processes that held it.
+    private mutating func giveUp(_ slot: Int) {
+        while sockets.count <= slot { sockets.append(SlotSocket()) }
+        close(slot, .unspecifiedError, tellClient: false, detail: "its socket is lost")
+        arena.dropOutput(slot)
+        arena[slot].state = ConnectionState.departing.rawValue
+        departing.append((UInt32(slot), arena.queueEnd))
     }
 
     /// Bytes of the output that the former process gave to the socket and did not live to note.

@@ -37,7 +37,8 @@ extension Supervisor {
 
     /// Connections wait at a listening socket.
     func accept(_ number: UInt32, _ now: UInt64) {
-        guard let port = ports.first(where: { $0.sockets[number] != nil }),
+        // What came in the turn in which a restart has begun waits for the next supervisor.
+        guard state != .parking, let port = ports.first(where: { $0.sockets[number] != nil }),
             var socket = port.sockets[number], socket.gate.isOpen(now: now)
         else { return }
         defer { port.sockets[number]?.gate = socket.gate }

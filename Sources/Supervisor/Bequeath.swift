@@ -122,7 +122,8 @@ extension Supervisor {
 
     /// What is kept, by name.
     var heirlooms: [String: Int32] {
-        var kept: [String: Int32] = [EstateFile.name: estateFile!.descriptor]
+        var kept = parked
+        kept[EstateFile.name] = estateFile!.descriptor
         for port in ports {
             for (number, socket) in port.sockets { kept["port-\(port.listener.name)-\(number)"] = socket.descriptor }
         }
@@ -142,9 +143,17 @@ extension Supervisor {
 }
 
 extension Place {
-    /// The process that serves.
-    fileprivate var serving: Worker? { worker.flatMap { $0.phase == .ready ? $0 : nil } }
+    /// The process that serves, or is about to: it holds the connections, whether this supervisor knows them or not.
+    fileprivate var serving: Worker? {
+        guard let worker, worker.hasTakenOver else { return nil }
+        let isBeginning = role == .listener && worker.phase == .prepared
+        return isBeginning || [.ready, .adopting].contains(worker.phase) ? worker : nil
+    }
 
-    /// The process that could go on at once.
-    fileprivate var waiting: Worker? { successor.flatMap { $0.phase == .prepared && $0.fed == .max ? $0 : nil } }
+    /// The process that could go on at once, or will when the router has said where.
+    fileprivate var waiting: Worker? {
+        let worker = successor ?? worker.flatMap { $0.hasTakenOver || role == .router ? nil : $0 }
+        guard let worker, worker.fed == .max, [.prepared, .adopting].contains(worker.phase) else { return nil }
+        return worker
+    }
 }

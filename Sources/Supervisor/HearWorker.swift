@@ -35,7 +35,11 @@ extension Supervisor {
             if worker.phase == .adopting, let held = try? Held(decoding: packet.bytes),
                 held.place == worker.place.number
             {
-                takeHeld(held, packet.descriptors)
+                if worker.fence == 0 {
+                    takeHeld(held, packet.descriptors)
+                } else {
+                    for descriptor in packet.descriptors { close(descriptor) }
+                }
                 continue
             }
             // No other report carries descriptors; those that come are not kept.
@@ -75,6 +79,7 @@ extension Supervisor {
         case .pong:
             let pong = try Pong(decoding: frame)
             worker.heartbeat.pong(sequence: pong.sequence)
+            if pong.sequence == worker.fence { worker.fence = 0 }
             worker.counters = pong.counters
         case .closed:
             closed(try Closed(decoding: frame), by: worker, now)
@@ -90,6 +95,8 @@ extension Supervisor {
     }
 
     private func becameReady(_ worker: Worker, _ now: UInt64) {
+        // The former supervisor had told it to serve.
+        if worker.phase == .adopting { worker.told = worker.told ?? now }
         guard worker.phase == .starting || worker.phase == .prepared else { return }
         worker.phase = .ready
         worker.readySince = now

@@ -1,4 +1,4 @@
-// What a former supervisor has left: ports, arenas and channels, sockets that were parked, workers that still run. Read
+// What a former supervisor has left: ports, arenas and channels, sockets that were parked; Adopt.swift has the workers. Read
 // once, at the start. What can not be used is closed, and the log says so; nothing here keeps the broker from starting.
 
 internal import Arena
@@ -107,19 +107,22 @@ extension Supervisor {
         }
     }
 
-    /// A listening socket that was left, if it is the one that the configuration asks for.
-    func inheritedSockets(of listener: Configuration.Listener) -> [ListeningSocket] {
-        let names = inheritance.names.filter {
-            $0.hasPrefix("port-\(listener.name)-") && UInt32($0.dropFirst("port-\(listener.name)-".count)) != nil
-        }
-        return names.compactMap { name in
-            guard let descriptor = inheritance.take(name) else { return nil }
-            guard let socket = try? adopt(descriptor), socket.isBound(to: listener.bind) else {
-                close(descriptor)
-                return nil
+    /// The listening sockets that were left, if they are those that the configuration asks for. They keep their numbers, and
+    /// so the names that they are kept by.
+    func inheritedSockets(of listener: Configuration.Listener) -> [UInt32: ListeningSocket] {
+        let prefix = "port-\(listener.name)-"
+        var sockets: [UInt32: ListeningSocket] = [:]
+        for name in inheritance.names where name.hasPrefix(prefix) {
+            guard let number = UInt32(name.dropFirst(prefix.count)), let descriptor = inheritance.take(name) else {
+                continue
             }
-            return socket
+            if let socket = try? adopt(descriptor), socket.isBound(to: listener.bind) {
+                sockets[number] = socket
+            } else {
+                close(descriptor)
+            }
         }
+        return sockets
     }
 
     /// Takes what belongs to the places that there are now, closes the rest.
@@ -132,25 +135,6 @@ extension Supervisor {
         inheritance.closeRest()
         // A router that is gone has left what its listeners may not have read.
         for place in places where place.role == .router && place.worker == nil { unwire(place, now) }
-    }
-
-    /// The process that serves goes on; where it is gone, the one that waits.
-    private func inheritWorkers(_ left: Estate.Place, _ now: UInt64) {
-        let place = places.first { $0.number == left.number && ($0.role == .router || $0.arena != nil) }
-        if let place, let worker = takeOn(left.worker, in: place, now) {
-            place.state = .held(by: worker)
-            worker.told = now
-            if let standby = left.successor { endStranger(standby.process) }
-            return
-        }
-        if let worker = left.worker { endStranger(worker.process) }
-        if let place, left.worker != nil, place.past != .none { place.past = .died }
-        if let place, place.role == .listener, place.past == .died, let standby = takeOn(left.successor, in: place, now)
-        {
-            place.successor = standby
-        } else if let standby = left.successor {
-            endStranger(standby.process)
-        }
     }
 
     private func inheritWires(_ estate: Estate) {
@@ -166,20 +150,31 @@ extension Supervisor {
                 place.remains = wire
             } else {
                 wires.append(wire)
+                // Whatever the former supervisor had asked for.
+                place.isChannelHeld = true
             }
         }
     }
 
-    /// The sockets that the former supervisor has parked.
+    /// The sockets that the former supervisor has parked. They stay there until this one is ready: should it die before,
+    /// the next one finds them as well.
     private func inheritParked() {
         for name in inheritance.names where name.hasPrefix("parked-") {
             guard let descriptor = inheritance.take(name) else { continue }
-            var channel = ControlChannel(descriptor: descriptor)
-            while case .packet(let packet)? = try? channel.receive() {
-                guard let held = try? Held(decoding: packet.bytes) else { continue }
-                takeHeld(held, packet.descriptors)
+            parked[name] = descriptor
+            do throws(SystemError) {
+                for packet in try ControlChannel.look(into: descriptor) {
+                    guard let held = try? Held(decoding: packet.bytes),
+                        held.connections.count == packet.descriptors.count
+                    else {
+                        for descriptor in packet.descriptors { close(descriptor) }
+                        continue
+                    }
+                    takeHeld(held, packet.descriptors)
+                }
+            } catch {
+                Journal.log(.inheritanceLost, [.key: "a part of the connections", .reason: "\(error)"])
             }
-            DescriptorStore.remove(name)
         }
     }
 
@@ -187,83 +182,17 @@ extension Supervisor {
     func takeHeld(_ held: Held, _ descriptors: [Int32]) {
         let place = places.first { $0.number == held.place }
         for (connection, descriptor) in zip(held.connections, descriptors) {
-            if let place, place.arena != nil, place.slots.restore(connection, descriptor) { continue }
+            if let place, place.arena != nil {
+                if place.slots.restore(connection, descriptor) { continue }
+                // Who lives on has it too, and it was parked.
+                if place.slots.holds(connection) {
+                    close(descriptor)
+                    continue
+                }
+            }
             // It is over, or will be now.
             doomed.append(descriptor)
         }
-    }
-
-    // MARK: workers that still run
-
-    /// - Returns: nil where there is none any more.
-    private func takeOn(_ left: Estate.Worker?, in place: Place, _ now: UInt64) -> Worker? {
-        guard let left, let channel = inheritance.take("control-\(left.number)") else { return nil }
-        // It is no child of this process: a descriptor tells when it ends.
-        let descriptor = apus_process_descriptor(left.process)
-        guard descriptor >= 0, isWorker(left.process, of: place.role) else {
-            if descriptor >= 0 { close(descriptor) }
-            close(channel)
-            return nil
-        }
-        let worker = Worker(
-            number: left.number, generation: left.generation, place: place, process: left.process,
-            channel: ControlChannel(descriptor: channel), heartbeat: makeHeartbeat(now), now: now)
-        worker.phase = .adopting
-        worker.fed = .max
-        worker.processDescriptor = descriptor
-        workers[worker.number] = worker
-        do throws(SystemError) {
-            try poller.add(descriptor, .readable, tag: Source.process(worker.number).tag)
-            try poller.add(channel, .readable, tag: Source.worker(worker.number).tag)
-        } catch {
-            Journal.log(.inheritanceLost, [.key: place.label, .reason: "\(error)"])
-            end(worker, now)
-        }
-        Journal.log(
-            .workerAdopted,
-            [.worker: place.label, .pid: "\(left.process)", .generation: "\(left.generation)"])
-        send(Adopt(process: getpid()), to: worker, now)
-        timers.set(.start(worker.number), at: now + UInt64(configuration.supervisor.startTimeout.milliseconds))
-        return worker
-    }
-
-    /// It has said everything.
-    func becameAdopted(_ worker: Worker, _ now: UInt64) {
-        guard worker.phase == .adopting else { return }
-        timers.cancel(.start(worker.number))
-        sendSettings(to: worker, now)
-        if worker.place.successor === worker {
-            // The one that served is gone.
-            worker.phase = .prepared
-            promote(worker, now)
-            awaitReady(worker, now)
-            return
-        }
-        worker.phase = .ready
-        worker.readySince = now
-        // Whatever the former supervisor had asked for: it may write.
-        if worker.place.role == .router {
-            for wire in wires where wire.router == worker.place.number {
-                send(StreamGo(worker: wire.listener), to: worker, now)
-            }
-        }
-        serves(worker, now)
-        // A listener may have waited for this router, or have no channel.
-        for place in places where place.role == .listener {
-            if let listener = place.worker { handOver(listener, now) }
-        }
-        noticeReadiness(now)
-    }
-
-    /// Whether a process is a worker of a role, and not another that got its number.
-    private func isWorker(_ process: Int32, of role: Role) -> Bool {
-        readLink("/proc/\(process)/exe").split(separator: "/").last?.hasPrefix(role.entry.executable) == true
-    }
-
-    private func endStranger(_ process: Int32) {
-        guard Role.allCases.contains(where: { isWorker(process, of: $0) }) else { return }
-        Glibc.kill(process, SIGKILL)
-        strangers.append(process)
     }
 }
 

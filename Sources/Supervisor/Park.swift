@@ -1,5 +1,7 @@
-// `systemctl restart`: the workers finish what they are doing and end, their clients' sockets wait with systemd, and the next
-// supervisor goes on with them. A stop says goodbye instead; Stopping.swift has that.
+// `systemctl restart`: clients' sockets are put where they wait with systemd, the workers finish what they are doing and end,
+// and the next supervisor goes on. A stop says goodbye instead; Stopping.swift has that.
+//
+// The sockets come first: from there on each process may die at any moment, this one too.
 
 internal import Channel
 internal import Configuration
@@ -34,6 +36,10 @@ extension Supervisor {
             place.successor = nil
             end(standby, now)
         }
+        parkSockets()
+        bequeath()
+        // What a process that is gone has sent would not be taken.
+        DescriptorStore.settle()
         timers.set(.stop, at: now + UInt64(configuration.supervisor.stopTimeout.milliseconds) / 2)
         // What the router has said last is for the listeners to hear.
         retireAll(.router, now)
@@ -52,7 +58,7 @@ extension Supervisor {
         }
     }
 
-    /// A worker has retired, or has died instead: the next ones, and at last the sockets.
+    /// A worker has retired, or has died instead: the next ones, and at last this process.
     func goOnParking(_ now: UInt64) {
         let routers = places.filter { $0.role == .router }
         guard routers.allSatisfy({ $0.worker == nil }) else { return }
@@ -62,10 +68,7 @@ extension Supervisor {
             retireAll(.listener, now)
         }
         guard places.allSatisfy({ $0.worker == nil }) else { return }
-        parkSockets()
         bequeath()
-        // What a process that is gone has sent would not be taken.
-        DescriptorStore.settle()
         isParked = true
     }
 
@@ -76,7 +79,6 @@ extension Supervisor {
 
     /// Sends the sockets of all clients into pairs whose other ends are kept.
     private func parkSockets() {
-        var number = 0
         var channel: ControlChannel?
         for place in places {
             var next = 0
@@ -88,9 +90,7 @@ extension Supervisor {
                 if channel?.sendAtOnce(frame, descriptors: part.descriptors) == true { continue }
                 // It is full, or there is none.
                 guard let ends = try? ControlChannel.pair() else { return }
-                number += 1
-                DescriptorStore.put("parked-\(number)", ends.worker)
-                parked.append(ends.worker)
+                parked["parked-\(parked.count + 1)"] = ends.worker
                 channel = ControlChannel(descriptor: ends.supervisor)
                 if channel?.sendAtOnce(frame, descriptors: part.descriptors) != true {
                     Journal.log(

@@ -128,6 +128,8 @@ final class Worker {
     var hasTakenOver: Bool { told != nil }
     /// Tells the end of a process that is no child of the supervisor's; -1: it is one.
     var processDescriptor: Int32 = -1
+    /// What it answered to a former supervisor ends with the answer to this Ping; 0: there is nothing of the kind.
+    var fence: UInt64 = 0
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
 

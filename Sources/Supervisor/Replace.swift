@@ -35,6 +35,8 @@ extension Supervisor {
         Journal.log(.workerPrepared, [.worker: place.label, .pid: "\(successor.process)"])
         guard place.isReplacing, let worker = place.worker, worker.phase == .ready else { return }
         place.isReplacing = false
+        // Should this process die now, the next supervisor goes on with the successor: the other one is about to end.
+        bequeath()
         send(Retire(), to: worker, now)
         worker.phase = .retiring
         timers.set(.retiring(worker.number), at: now + Self.retireLimit)

@@ -68,6 +68,13 @@ package struct SlotTable: Sendable {
         return true
     }
 
+    /// Whether that connection is in its slot.
+    package func holds(_ connection: Accepted.Connection) -> Bool {
+        let index = Int(connection.slot)
+        return index < entries.count && entries[index].descriptor >= 0
+            && entries[index].generation == connection.generation
+    }
+
     package var isFull: Bool { count >= capacity }
 
     /// Puts a connection into a free slot; nil where there is none. The generation is never 0.

@@ -64,19 +64,20 @@ extension Supervisor {
     func openPort(
         _ listener: Configuration.Listener, others: [Configuration.Listener]
     ) throws(PortFailure) -> Port {
-        let sockets: [ListeningSocket]
+        var sockets = inheritedSockets(of: listener)
         do throws(PortFailure) {
-            let inherited = inheritedSockets(of: listener)
-            sockets = inherited.isEmpty ? try openSockets(of: listener, passed: passed, others: others) : inherited
+            if sockets.isEmpty {
+                for socket in try openSockets(of: listener, passed: passed, others: others) {
+                    sockets[nextNumber()] = socket
+                }
+            }
         } catch {
             Journal.log(
                 error.isInUse ? .portInUse : .listenFailed,
                 [.listener: error.listener, .address: error.address, .reason: error.reason])
             throw error
         }
-        let port = Port(listener: listener, sockets: [:])
-        for socket in sockets { port.sockets[nextNumber()] = socket }
-        return port
+        return Port(listener: listener, sockets: sockets)
     }
 
     /// Takes an open port into the broker, with the places of its workers, which are still empty.
@@ -102,6 +103,9 @@ extension Supervisor {
     func noticeReadiness(_ now: UInt64) {
         guard state == .starting, places.allSatisfy({ $0.worker?.phase == .ready }) else { return }
         state = .ready
+        // Whoever comes now finds the sockets with the listeners.
+        for descriptor in parked.values { close(descriptor) }
+        parked = [:]
         Journal.log(.brokerReady, [.duration: "\(now - started)"])
         notifyReady()
         // A program that went over to this one leaves workers that may be older.

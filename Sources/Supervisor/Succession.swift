@@ -184,6 +184,8 @@ extension Supervisor {
         successor.place.successor = nil
         successor.place.state = .held(by: successor)
         if successor.place.role == .router { wire(successor, now) }
+        // A former supervisor's, and kept for this.
+        if successor.phase == .adopting { return ask(successor, now) }
         handOver(successor, now)
     }
 }

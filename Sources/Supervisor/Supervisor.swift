@@ -57,9 +57,11 @@ package final class Supervisor {
     var estateFile: EstateFile?
     /// The names of what is kept.
     var bequeathed: Set<String> = []
-    /// While parking: whether it is the listeners' turn, the pairs that hold sockets, and whether all is done.
+    /// Pairs that hold clients' sockets, by what they are kept as: from when this supervisor begins to park until the next
+    /// one is ready.
+    var parked: [String: Int32] = [:]
+    /// While parking: whether it is the listeners' turn, and whether all is done.
     var hasRetiredListeners = false
-    var parked: [Int32] = []
     var isParked = false
 
     var budget = DescriptorBudget(wanted: 0, available: 0, workers: 0)

@@ -27,6 +27,26 @@ import Testing
         #expect(waiting)
     }
 
+    @Test func lookingLeavesEverythingWhereItIs() throws {
+        let ends = try ControlChannel.pair()
+        do {
+            var one = ControlChannel(descriptor: ends.supervisor)
+            let file = try source(of: 42)
+            try one.send([1], descriptors: [file, file])
+            try one.send([2], descriptors: [file])
+            close(file)
+        }
+        for _ in 0..<3 {
+            let packets = try ControlChannel.look(into: ends.worker)
+            #expect(packets.map(\.bytes) == [[1], [2]])
+            #expect(packets.map(\.descriptors.count) == [2, 1])
+            for packet in packets { for descriptor in packet.descriptors { close(descriptor) } }
+        }
+        var other = ControlChannel(descriptor: ends.worker)
+        let first = packet(&other)?.bytes
+        #expect(first == [1])
+    }
+
     @Test func aFullSocketKeepsFramesAndTheirDescriptors() throws {
         let ends = try ControlChannel.pair()
         var one = ControlChannel(descriptor: ends.supervisor)

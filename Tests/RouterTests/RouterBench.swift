@@ -104,7 +104,7 @@ struct RouterBench: ~Copyable {
             || (router.isRecovering && !router.links.contains { $0.isOpen && $0.phase == .greeting })
     }
 
-    private var isReading: Bool { router.durables.contains { $0.isReading } || router.isLoadingRetained }
+    var isReading: Bool { router.durables.contains { $0.isReading } || router.isLoadingRetained }
 
     /// Lets time pass.
     mutating func pass(milliseconds: UInt64 = 0, seconds: UInt32 = 0) {

@@ -358,9 +358,9 @@ private final class TakeOverHistory {
             for index in subscribers.indices { acknowledge(index, most: .max) }
             bench.router.milliseconds += 20
             let isBusy =
-                bench.router.isRecovering || bench.router.commits.submitted > bench.router.commits.committed
-                || !listeners.allSatisfy { $0.unsent.isEmpty } || bench.router.durables.contains { $0.isReading }
-                || !bench.router.replays.sessions.isEmpty
+                bench.router.isRecovering || bench.isReading || !bench.router.replays.sessions.isEmpty
+                || bench.router.commits.submitted > bench.router.commits.committed
+                || !listeners.allSatisfy { $0.unsent.isEmpty }
             quiet = before == state() && !isBusy ? quiet + 1 : 0
         }
     }

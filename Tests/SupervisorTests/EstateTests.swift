@@ -66,6 +66,8 @@ import Testing
         ]
         #expect(taken == [true, false, false, true, false])
         #expect(table.count == 2)
+        #expect(table.holds(connection(0, 4)))
+        #expect(!table.holds(connection(0, 5)) && !table.holds(connection(1, 2)) && !table.holds(connection(9, 1)))
         // Slot 2 is not free before the listener has given it back; slot 1 goes on with its generation.
         do {
             let opened = table.open(20)

@@ -3,6 +3,7 @@ shares its network. What is done there is gone afterwards. Needs root."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,15 @@ MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
           "man-db.timer", "getty@.service", "console-getty.service", "mosquitto.service", "nginx.service",
           "postgresql.service", "rabbitmq-server.service", "systemd-networkd.service", "systemd-resolved.service",
           "systemd-timesyncd.service", "networking.service", "ssh.service", "cron.service"]
+
+
+def inner_pid(pid):
+    """What a process is called in the innermost namespace that it is in; None where it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(re.search(r"^NSpid:.*\t(\d+)$", status, re.M)[1])
 
 
 class SystemdHost:
@@ -57,7 +67,9 @@ class SystemdHost:
         subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
 
     def _find_leader(self):
-        return next((pid for pid, fields in all_processes().items() if int(fields[1]) == self.process.pid), None)
+        """The child that is process 1 in there; another one, which prepares it, may be there before."""
+        children = (pid for pid, fields in all_processes().items() if int(fields[1]) == self.process.pid)
+        return next((pid for pid in children if inner_pid(pid) == 1), None)
 
     def _install(self):
         for program, place in (("apusd", "usr/sbin"), ("apusctl", "usr/bin"), ("apus-listener", "usr/libexec/apus"),

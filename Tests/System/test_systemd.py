@@ -119,6 +119,21 @@ def test_the_supervisor_is_killed(broker, opened, others):
     assert broker.status()["connections"] == 6
 
 
+def test_everything_is_killed(broker, opened):
+    """Sockets end with the last process that has them. The next broker knows the connections, and ends them in order."""
+    client = opened(w.connected(broker.port(), "had", version=w.V5, will=("had/will", "gone", 1, False)))
+    durable = opened(w.connected(broker.port(), "has", clean=False))
+    durable.subscribe("had/#", qos=1)
+    broker.kill(broker.main_pid(), *(row["pid"] for row in broker.status()["workers"]))
+    assert client.read() is None and durable.read() is None
+    broker.wait_served()
+    wait_until(lambda: broker.status()["connections"] == 0, "the connections to be given back")
+    assert "its socket is lost" in broker.journal()
+    again = opened(w.Wire(broker.port()))
+    assert again.connect("has", clean=False).body[0] == 1
+    assert again.expect(w.PUBLISH).publish()[2] == b"gone"
+
+
 def test_a_stop_says_goodbye(broker, opened):
     client = opened(w.connected(broker.port(), version=w.V5))
     broker.run("systemctl", "stop", "apus")

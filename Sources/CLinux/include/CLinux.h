@@ -22,8 +22,9 @@ ssize_t apus_send_packet(int socket, const void *bytes, size_t count, const int 
 
 // Receives one packet without waiting; `descriptors` has room for 253, they are closed on exec. -1 and errno where it
 // failed: EMSGSIZE for a packet longer than `capacity`, EMFILE where descriptors were lost because this process may
-// have no more. 0 at the end.
-ssize_t apus_receive_packet(int socket, void *bytes, size_t capacity, int *descriptors, int *descriptor_count);
+// have no more. 0 at the end. `flags`: 0, or MSG_PEEK, which leaves it there.
+ssize_t apus_receive_packet(int socket, void *bytes, size_t capacity, int *descriptors, int *descriptor_count,
+                            int flags);
 
 // Starts a program with `control` as its descriptor `control_number` and the supervisor's standard output and error;
 // standard input is empty. Returns its process id; -1 and errno where it could not be started.

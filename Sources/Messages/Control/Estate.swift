@@ -165,7 +165,7 @@ extension Estate.Worker {
 }
 
 /// To a worker that serves, or a listener's that waits to: this is another supervisor. A listener answers with its connections,
-/// each worker then with `Adopted`.
+/// behind `Ready` if it serves, each worker then with `Adopted`.
 package struct Adopt: Frame, Equatable {
     package static let type = FrameType.adopt
     /// The supervisor's.
