@@ -47,7 +47,7 @@ package struct ArenaLayout: Equatable, Sendable {
         header.slots = region(UInt64(slots) * UInt64(MemoryLayout<apus_slot>.stride))
         header.preimages = region(UInt64(slots) * UInt64(MemoryLayout<apus_preimage>.stride))
         // Each slot's cold part and record, once a batch, each with where it lies.
-        header.undo_bytes = (UInt64(slots) + 1) * 256
+        header.undo_bytes = (UInt64(slots) + 1) * 288
         header.undo = region(header.undo_bytes)
         // Small leftovers are put before what is read, large packets are read into buffers of their own.
         header.raw_bytes = UInt64(Arena.receiveSize + Arena.smallLeftover)

@@ -76,6 +76,10 @@ package enum RecordQueue: Int {
     case subscriptions
     /// The packet identifiers of outstanding deliveries to a session that outlives its connection, two bytes each.
     case window
+    /// What the router wants to hear again when it is another one.
+    case note
+    /// The same, which grows.
+    case list
 }
 
 extension apus_record {
@@ -87,6 +91,8 @@ extension apus_record {
             case .connect: connect
             case .subscriptions: subscriptions
             case .window: window
+            case .note: note
+            case .list: list
             }
         }
         set {
@@ -96,11 +102,13 @@ extension apus_record {
             case .connect: connect = newValue
             case .subscriptions: subscriptions = newValue
             case .window: window = newValue
+            case .note: note = newValue
+            case .list: list = newValue
             }
         }
     }
 
-    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window] }
+    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window, note, list] }
 }
 
 extension apus_fifo {

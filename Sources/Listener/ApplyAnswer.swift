@@ -28,6 +28,9 @@ extension Listener {
         case .refusal:
             let frame = try RefusalFrame(decoding: bytes)
             if try isCurrent(frame.slot, frame.generation) { answerRefusal(frame) }
+        case .note:
+            let frame = try NoteFrame(decoding: bytes)
+            if try isCurrent(frame.slot, frame.generation) { keep(frame) }
         case .dismiss:
             let frame = try DismissFrame(decoding: bytes)
             if try isCurrent(frame.slot, frame.generation) {

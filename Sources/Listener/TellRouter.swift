@@ -32,7 +32,11 @@ extension Listener {
                 ? []
                 : arena.subscriptions(slot).map {
                     ResumeFrame.Subscription(identifier: $0.identifier, options: $0.options, filter: $0.filter)
-                })
+                }, note: kept(.note, slot), list: kept(.list, slot))
+    }
+
+    private func kept(_ queue: RecordQueue, _ slot: Int) -> [UInt8] {
+        arena.hasRecord(slot) ? arena.bytes(of: queue, slot: slot).array : []
     }
 
     /// The CONNECT that the router has accepted, with what it granted.
@@ -114,6 +118,24 @@ extension Listener {
         guard !answer.filters.isEmpty, arena.hasRecord(slot) else { return }
         arena.touchRecord(slot)
         if !arena.forget(answer.filters, slot: slot) { exhausted(slot) }
+    }
+
+    /// Keeps what the router wants to hear again. Within a batch that has touched the slot.
+    mutating func keep(_ frame: NoteFrame) {
+        let slot = Int(frame.slot)
+        guard arena.hasRecord(slot) || (!frame.bytes.isEmpty && arena.makeRecord(slot)) else { return }
+        arena.touchRecord(slot)
+        switch frame.kind {
+        case .note: if arena.replace(.note, with: frame.bytes, slot: slot) { return }
+        case .list: if arena.replace(.list, with: frame.bytes, slot: slot) { return }
+        case .more:
+            if var room = arena.append(frame.bytes.count, to: .list, slot: slot) {
+                return room.copy(frame.bytes.span.raw, at: 0)
+            }
+        }
+        // None rather than one that is not true any more.
+        _ = arena.replace(.note, with: [], slot: slot)
+        _ = arena.replace(.list, with: [], slot: slot)
     }
 
     /// Whether the identifiers of what a client has not acknowledged are kept, not only their number.

@@ -57,6 +57,7 @@ package enum FrameType: UInt8, Sendable {
     case marks = 0x38
     case deferred = 0x39
     case completed = 0x3A
+    case note = 0x3B
 
     case hello = 0x41
     case acknowledge = 0x42

@@ -94,6 +94,7 @@ extension Router {
     /// Hands over what the turn has changed, if the writer is idle; else it is joined by what comes meanwhile.
     mutating func commitTurn() {
         writeLingering()
+        keepBacklogs()
         if !log.isEmpty || isHeld { holdBack() }
         // What is handled anew has its whole effect on the store only at the end.
         guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt, !isReplaying else { return }

@@ -86,10 +86,12 @@ extension Router {
     }
 
     /// Whether one more may be in flight. An identifier of an earlier connection counts again when it is used again.
-    private func hasQuota(_ number: Int) -> Bool {
+    ///
+    /// - Parameter reserved: messages that are to come before it, and do not count yet.
+    private func hasQuota(_ number: Int, reserved: Int = 0) -> Bool {
         let durable = sessions[number].durable
         let notResent = durable == noEntry ? 0 : Int(durables[Int(durable)].notResent)
-        return sessions[number].outgoing.count - notResent < Int(sessions[number].receiveMaximum)
+        return sessions[number].outgoing.count - notResent + reserved < Int(sessions[number].receiveMaximum)
     }
 
     /// Gives an entry a packet identifier. At QoS 2 a durable session's is on disk before it is used.
@@ -125,12 +127,17 @@ extension Router {
             flags: queues[entry].lastingFlags)
     }
 
-    /// Lets the QoS 2 messages behind one that waits for the store go to the store with it.
+    /// Lets the QoS 2 messages behind one that waits for the store go to the store with it, as far as what comes before them
+    /// leaves room: else that would wait for them, and they for it.
     private mutating func assignAhead(_ number: Int) {
         var entry = sessions[number].queue.cursor
-        while entry != noEntry {
+        var reserved = 0
+        while entry != noEntry, hasQuota(number, reserved: reserved) {
             if queues[entry].qos == 2, queues[entry].packetIdentifier == 0 {
                 guard assign(entry, number) else { return }
+            } else if queues[entry].qos > 0, queues[entry].packetIdentifier == 0 || queues[entry].flags.contains(.sent)
+            {
+                reserved += 1
             }
             entry = queues[entry].next
         }

@@ -13,7 +13,7 @@ extension Router {
         sessions[number].flags.remove(.resuming)
         if resumption.isReading { resumptionReads -= 1 }
         if resumption.isVolatile {
-            forgetStored(number)
+            list(number)
         } else {
             assignDelivered(number, resumption)
             settleInFlight(number, resumption)
@@ -75,23 +75,5 @@ extension Router {
             queues[entry].flags.remove(.undelivered)
             entry = queues[entry].next
         }
-    }
-
-    /// A session that ends with its connection is not kept any more: all that waited is in memory.
-    private mutating func forgetStored(_ number: Int) {
-        var entry = sessions[number].queue.first
-        while entry != noEntry {
-            if queues[entry].isUnwritten { queues.messages[queues[entry].message].unwritten -= 1 }
-            queues[entry].sequence = 0
-            queues[entry].flags.subtract([.written, .undelivered])
-            settle(queues[entry].pending)
-            queues[entry].pending = noEntry
-            entry = queues[entry].next
-        }
-        log.removeSession(UInt32(number))
-        durables[Int(sessions[number].durable)] = DurableState()
-        freeDurables.append(sessions[number].durable)
-        sessions[number].durable = noEntry
-        sessions[number].flags.remove(.durable)
     }
 }

@@ -73,6 +73,7 @@ extension Router {
         }
         let isDurable = sessions[number].isDurable
         redistribute(number)
+        endBacklog(number)
         clearQueue(number)
         endReplays(number)
         tree.removeAll(session: UInt32(number))

@@ -34,6 +34,8 @@ extension Router {
         }
         links[link].slots = []
         links[link].waiting = []
+        links[link].backlogs = []
+        links[link].replays = []
         links[link].input.release()
         links[link].output.release()
     }
@@ -80,6 +82,8 @@ extension Router {
 
     /// Closes the open batch of a link: everything that was handled so far has had its effect in it.
     mutating func closeBatch(_ link: Int) {
+        if !links[link].backlogs.isEmpty { tellBacklogs(link) }
+        if !links[link].replays.isEmpty { tellReplays(link) }
         guard links[link].hasBatch else { return }
         if links.count > 1 { tellMarks(link) }
         releaseWithBatch(link)

@@ -73,6 +73,10 @@ struct ListenerLink {
     var slots: [UInt32] = []
     /// Sessions with a queue that wait for room.
     var waiting: [UInt32] = []
+    /// Sessions of whose backlogs the listener is to hear.
+    var backlogs: [UInt32] = []
+    /// Sessions of whose replays of retained messages it is to hear.
+    var replays: [UInt32] = []
 
     /// How far the beginning of a channel has come.
     enum Phase {

@@ -38,6 +38,7 @@ extension Router {
             durables[durable].nextSequence = backlog.lastSequence + 1
             sessions[number].queue.waiting = UInt32(clamping: backlog.messages)
             sessions[number].queue.bytes = backlog.bytes
+            backlogs.nextSequence = max(backlogs.nextSequence, backlog.lastSequence + 1)
         }
         try store.forEachMark { storedMarks[$0.place] = $0.bytes }
         isLoadingRetained = true

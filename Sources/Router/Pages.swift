@@ -82,9 +82,10 @@ extension Router {
     private mutating func load(
         _ row: QueuedRow, _ bytes: RawSpan, _ identifiers: [UInt8], _ number: Int, _ durable: Int
     ) {
-        let isVolatile = resumptions[UInt32(number)]?.isVolatile ?? false
-        var flags = QueueEntry.Flags(rawValue: row.head.flags & 15)
-        if !isVolatile { flags.insert(.written) }
+        if durables[durable].expiry == 0, resumptions[UInt32(number)]?.isVolatile ?? false {
+            return loadWaiting(row, bytes, identifiers, number, durable)
+        }
+        var flags = QueueEntry.Flags(rawValue: row.head.flags & 15).union(.written)
         if row.head.stage == 1 { flags.insert(.received) }
         if row.head.packetIdentifier != 0 { flags.insert([.identified, .sent]) }
         var message = noEntry
@@ -97,7 +98,7 @@ extension Router {
         let entry = queues.append(
             QueueEntry(
                 message: message, session: UInt32(number), packetIdentifier: row.head.packetIdentifier,
-                qos: row.head.qos, flags: flags, size: UInt32(size), sequence: isVolatile ? 0 : row.sequence,
+                qos: row.head.qos, flags: flags, size: UInt32(size), sequence: row.sequence,
                 origin: row.head.flags >> 4),
             identifiers: identifiers, to: &sessions[number].queue)
         // It was counted already, as one that lies in the store.

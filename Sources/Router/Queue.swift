@@ -34,7 +34,7 @@ extension Router {
         if sessions[number].flags.contains(.resuming), !isApplied(number, away: true) {
             queues[entry].flags.insert(.undelivered)
         }
-        if isDurable { linger(entry) }
+        if isDurable { linger(entry) } else if !sessions[number].isDurable { noteWaiting(entry, number) }
         count(.messagesQueued)
         wait(number)
     }
@@ -130,6 +130,7 @@ extension Router {
         if queues[entry].packetIdentifier != 0, queues[entry].flags.contains(.sent) {
             durables[Int(sessions[number].durable)].notResent -= 1
         }
+        if sessions[number].backlog != noEntry { settleWaiting(entry, number) }
     }
 
     /// Nothing more is to be done for an entry: it leaves its queue, and the store.

@@ -42,6 +42,8 @@ extension Router {
 
     /// Handles what has arrived of a link, as far as it may be.
     mutating func handleFrames(_ link: Int) throws(FrameError) {
+        current = link
+        defer { current = -1 }
         if links[link].phase != .running {
             try handleBeginning(link)
             guard links[link].isOpen, links[link].phase == .running else { return }

@@ -33,7 +33,10 @@ extension Router {
             unreleased = 0
         } else {
             if releaseCut.isMade, isCutDone() || unreleased > Self.unreleasedLimit {
-                for link in links.indices where links[link].isOpen { links[link].released = links[link].cutHandled }
+                // A batch may have released more meanwhile.
+                for link in links.indices where links[link].isOpen {
+                    links[link].released = max(links[link].released, links[link].cutHandled)
+                }
                 releaseCut.isMade = false
             }
             if !releaseCut.isMade { makeCut() }
@@ -53,13 +56,15 @@ extension Router {
 
     private var isEverythingStored: Bool {
         log.isEmpty && commits.submitted == commits.committed && lingering.isEmpty && pendings.count == 0
+            && backlogs.count == 0
     }
 
     private var isEverythingDone: Bool { isEverythingStored && !links.contains { $0.isOpen && $0.isBehind } }
 
-    private mutating func makeCut() {
+    mutating func makeCut() {
         releaseCut = Cut(isMade: true, lingered: lingering.appended)
         pendings.makeCut()
+        backlogs.makeCut()
         for link in links.indices {
             links[link].cutHandled = links[link].handled
             links[link].cutProduced = links[link].produced
@@ -67,7 +72,7 @@ extension Router {
     }
 
     private mutating func isCutDone() -> Bool {
-        guard lingering.removed >= releaseCut.lingered else { return false }
+        guard lingering.removed >= releaseCut.lingered, backlogs.older == 0 else { return false }
         let transaction = releaseCut.transaction ?? (log.isEmpty ? commits.submitted : commits.submitted + 1)
         releaseCut.transaction = transaction
         return commits.committed >= transaction && pendings.older == 0

@@ -25,7 +25,15 @@ extension Router {
         let link = Int(sessions[number].link)
         guard replay.isActive else { return false }
         guard link >= 0 else { return away }
-        return replay.offset <= (link == replay.link ? links[link].applied : mark(of: replay.link, at: link))
+        let backlog = sessions[number].backlog
+        if backlog != noEntry {
+            return backlogs[backlog].knows(StreamMark(place: links[replay.link].worker, offset: replay.offset))
+        }
+        return isAppliedByListener(link)
+    }
+
+    private func isAppliedByListener(_ link: Int) -> Bool {
+        replay.offset <= (link == replay.link ? links[link].applied : mark(of: replay.link, at: link))
     }
 
     /// Which member had it is not known, only that none or one did. Where it may be either, at QoS 0 nobody gets it, and
@@ -36,7 +44,7 @@ extension Router {
             Int(tree.member(index, ofGroup: row.session).session)
         }
         let isStored = replay.isStored && message.qos > 0 && members.contains { sessions[$0].isDurable }
-        let applied = members.filter { isApplied($0) }
+        let applied = members.filter { sessions[$0].isConnected && isAppliedByListener(Int(sessions[$0].link)) }
         guard !isStored, applied.count < members.count, applied.isEmpty || message.qos > 0 else { return }
         deliverToGroup(row, message)
     }

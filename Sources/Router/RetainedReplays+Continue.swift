@@ -10,6 +10,8 @@ extension Router {
     /// Begins to give a new subscription what is retained under its filter. Where the session is still being given
     /// what an earlier subscription with this filter asked for, that begins anew [MQTT-3.8.4-3].
     mutating func replayRetained(_ number: Int, _ filter: [UInt8], qos: UInt8, identifier: UInt32) {
+        // It goes on already, if the former router had begun it.
+        if replay.isActive, isReplaying(number, filter) { return }
         stopReplay(number, filter)
         var properties: [UInt8] = []
         if identifier != 0, sessions[number].version == ProtocolVersion.v5.rawValue {
@@ -18,9 +20,17 @@ extension Router {
         }
         let position = replays.append(
             RetainedReplay(filter: filter, qos: qos, properties: properties), to: UInt32(number))
+        replays.sessions[position].isChanged = true
         // Most get all that there is at once. Where nothing is left of what the last turn could give, the next one
         // begins with this. While messages are still being loaded, all wait until there are all.
         if !isLoadingRetained { _ = advance(position) }
+        listReplays(number)
+    }
+
+    private func isReplaying(_ number: Int, _ filter: [UInt8]) -> Bool {
+        guard let position = replays.position(of: UInt32(number)) else { return false }
+        let waiting = replays.sessions[position].waiting
+        return waiting[replays.sessions[position].first...].contains { $0.filter == filter }
     }
 
     /// No message is added for a filter that was unsubscribed [MQTT-3.10.4-2].
@@ -30,12 +40,15 @@ extension Router {
         for index in replays.sessions[position].first..<waiting.count where waiting[index].filter == filter {
             retained.end(&replays.sessions[position].waiting[index].cursor)
             replays.sessions[position].waiting.remove(at: index)
-            return
+            replays.sessions[position].isChanged = true
+            if index == replays.sessions[position].first { replays.sessions[position].forgetGiven() }
+            return listReplays(number)
         }
     }
 
     /// A session is over, and its number may be used again.
     mutating func endReplays(_ number: Int) {
+        replays.told.remove(UInt32(number))
         guard let position = replays.position(of: UInt32(number)) else { return }
         for index in replays.sessions[position].first..<replays.sessions[position].waiting.count {
             retained.end(&replays.sessions[position].waiting[index].cursor)
@@ -79,6 +92,7 @@ extension Router {
         for _ in 0..<Self.burst where replays.hasBudget {
             let replay = replays.sessions[position].first
             guard replay < replays.sessions[position].waiting.count else {
+                listReplays(Int(replays.sessions[position].session))
                 replays.remove(at: position)
                 return .finished
             }
@@ -90,7 +104,10 @@ extension Router {
                 guard fits else { return advance }
                 replays.messages -= 1
             case .nothingYet: break
-            case .finished: replays.sessions[position].removeFirst()
+            case .finished:
+                guard replays.sessions[position].queued == 0 else { return advance }
+                replays.sessions[position].removeFirst()
+                listReplays(Int(replays.sessions[position].session))
             }
             advance = .moved
         }
@@ -115,6 +132,7 @@ extension Router {
             expiredRetained.append(retained.topic(of: message))
             return true
         }
+        if !replays.sessions[position].skipped.isEmpty, wasGiven(message, position) { return true }
         let qos = min(kept.qos, replay.qos)
         let isDirect = canTake(number, qos) && (qos == 0 || !sessions[number].isDurable)
         guard
@@ -127,6 +145,7 @@ extension Router {
             bytes.span.raw, topicLength: Int(kept.topicLength),
             propertiesLength: Int(kept.propertiesLength) + replay.properties.count, qos: qos, retain: true,
             expiresAt: kept.expiresAt)
+        let hash = replays.sessions[position].hash(bytes.span.extracting(0..<Int(kept.topicLength)))
         // To a new subscription it goes with the flag [MQTT-3.3.1-8].
         if isDirect {
             let link = Int(sessions[number].link)
@@ -134,15 +153,16 @@ extension Router {
             if kept.expiresAt != 0 { patchExpiry(link, outgoing, kept.expiresAt) }
             appendRecipient(number, link, qos, true)
             closeDeliveries()
+            noteGiven(number, hash)
         } else {
-            let interrupted = (publication, routed)
-            publication = Publication()
-            routed = noEntry
-            enqueue(number, outgoing, qos: qos, retain: true)
-            finishRoute(outgoing)
-            (publication, routed) = interrupted
+            queueRetained(position, number, outgoing, hash)
         }
         return true
+    }
+
+    private func wasGiven(_ message: UInt32, _ position: Int) -> Bool {
+        let topic = retained.topic(of: message)
+        return replays.sessions[position].skipped.contains(replays.sessions[position].hash(topic.span))
     }
 
     /// Entries of a queue up to which it takes retained messages; the rest is for new ones.

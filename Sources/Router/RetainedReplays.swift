@@ -20,14 +20,37 @@ struct SessionReplays {
     var waiting: [RetainedReplay] = []
     /// The first of `waiting` that is not finished.
     var first = 0
+    /// The seed of the topics' hashes.
+    var seed = UInt64.random(in: .min ... .max)
+    /// Hashes of topics that the first gave and the listener has not heard of; how many it gave in all.
+    var given: [UInt64] = []
+    var kept = 0
+    /// How many of the first's messages are in the session's queue, and are none that it gave.
+    var queued = 0
+    /// Those that it gave under a former router.
+    var skipped: Set<UInt64> = []
+    /// The listener is to hear of it; its replays are others than it knows; the first is another.
+    var isListed = false
+    var isChanged = false
+    var isReset = false
 
     /// The first is finished.
     mutating func removeFirst() {
         first += 1
+        forgetGiven()
         // What is finished goes away by and by, though new ones may come faster than all are.
         guard first >= 16, first * 2 >= waiting.count else { return }
         waiting.removeFirst(first)
         first = 0
+    }
+
+    /// What the first has given does not matter any more.
+    mutating func forgetGiven() {
+        given = []
+        skipped = []
+        kept = 0
+        isChanged = true
+        isReset = true
     }
 }
 
@@ -41,6 +64,8 @@ struct RetainedReplays {
     var sessions: [SessionReplays] = []
     /// The index in `sessions` by the session's number.
     private var positions: [UInt32: Int] = [:]
+    /// Sessions whose listener keeps a note of them.
+    var told: Set<UInt32> = []
     /// Whose turn it is.
     var next = 0
     /// What this turn of the router has left.

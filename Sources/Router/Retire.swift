@@ -18,7 +18,7 @@ extension Router {
             return
         }
         for number in sessions.indices where sessions[number].isConnected {
-            if sessions[number].isDurable { writeQueue(number) } else { keepQueue(number) }
+            if sessions[number].isDurable { writeQueue(number) } else { keepWholeBacklog(of: number) }
         }
         writeLingering(all: true)
         if !log.isEmpty { submit() }
@@ -63,22 +63,6 @@ extension Router {
                 !queues[entry].flags.contains(.identified)
             {
                 identify(entry)
-            }
-            entry = queues[entry].next
-        }
-    }
-
-    /// What waits for a session that ends with its connection lies in the store until the next router has it.
-    private mutating func keepQueue(_ number: Int) {
-        guard sessions[number].queue.waiting > 0 else { return }
-        makeDurable(number, 0)
-        storeSession(number)
-        var entry = sessions[number].queue.first
-        while entry != noEntry {
-            if queues[entry].flags.contains(.queued), queues[entry].packetIdentifier == 0 {
-                queues.messages[queues[entry].message].unwritten += 1
-                queues[entry].sequence = nextSequence(number)
-                write(entry)
             }
             entry = queues[entry].next
         }

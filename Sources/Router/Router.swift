@@ -32,8 +32,14 @@ package struct Router: ~Copyable {
     var tree: TopicTree
     var retained: RetainedSet
     var queues = QueueStore()
+    /// What waits for connected clients whose sessions end with their connections.
+    var backlogs = Backlogs(own: wallNanoseconds())
+    /// The link whose frame is being handled; -1: none is.
+    var current = -1
     /// Retained messages that new subscriptions still have to get.
     var replays = RetainedReplays()
+    /// The hash of the topic whose retained message is put into a queue; 0: none is.
+    var givingRetained: UInt64 = 0
     /// The first of the links on which the message being routed has an open Deliver frame, each naming the next; -1: none.
     var openDelivery = -1
     /// Sessions that the message being routed was one too many for.

@@ -27,6 +27,8 @@ struct Session {
     var queue = MessageQueue()
     /// The number of its `DurableState`; `noEntry`: it has none.
     var durable = noEntry
+    /// The number of its `Backlog`; `noEntry`: nothing waits, or the store keeps it.
+    var backlog = noEntry
     /// Acknowledgements that wait for the store or for other clients, in the order of the messages that they are for.
     var firstPending = noEntry
     var lastPending = noEntry

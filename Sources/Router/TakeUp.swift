@@ -14,7 +14,7 @@ struct Resumption {
     var last: UInt16
     /// Identifiers that were acknowledged for good, of messages that are not known (yet).
     var acknowledged: [UInt16] = []
-    /// The store kept it only while the routers changed.
+    /// It ends with its connection: what the store has of it is what waited.
     var isVolatile = false
     /// Its messages are being read from the store.
     var isReading = false
@@ -61,8 +61,14 @@ extension Router {
                 subscription.filter.span, session: UInt32(number), options: subscription.options & 0b1111,
                 identifier: subscription.identifier)
         }
+        let note = try ConnectionNote(frame.note)
+        takeUpReplays(number, note, frame.list)
         if connect.sessionExpiry == 0 { haunt(number, frame) }
-        if sessions[number].isDurable { takeUpQueue(number, frame) }
+        if connect.sessionExpiry == 0 {
+            takeUpBacklog(number, note)
+        } else if sessions[number].isDurable {
+            takeUpQueue(number, frame)
+        }
     }
 
     /// A connection was taken over by another, which is named too. What its client said before that counts.
@@ -106,24 +112,11 @@ extension Router {
         // Of a connection that gave way its pages are being read already.
         let isReading = resumptions[UInt32(number)]?.isReading ?? false
         resumptions[UInt32(number)] = Resumption(
-            window: frame.window, last: frame.lastPacketIdentifier, isVolatile: expiry == 0, isReading: isReading)
+            window: frame.window, last: frame.lastPacketIdentifier, isReading: isReading)
         guard durables[durable].stored > 0, !isReading else { return }
         resumptionReads += 1
         resumptions[UInt32(number)]?.isReading = true
         requestPage(number)
-    }
-
-    /// A page of a session's queue has come. What has an identifier must be known before acknowledgements are handled.
-    mutating func readOn(_ number: Int, _ page: borrowing QueuePage) {
-        guard let resumption = resumptions[UInt32(number)], resumption.isReading else { return }
-        let durable = Int(sessions[number].durable)
-        let goesOn = resumption.isVolatile || page.rows.contains { $0.head.packetIdentifier != 0 }
-        if goesOn, durables[durable].stored > 0, !page.rows.isEmpty {
-            requestPage(number)
-        } else {
-            resumptionReads -= 1
-            resumptions[UInt32(number)]?.isReading = false
-        }
     }
 
     /// What the client has not acknowledged counts against what it takes at once.

@@ -16,7 +16,7 @@ let catalogue: [any RandomFrame.Type] = [
     ConnectFrame.self, SubscribeFrame.self, UnsubscribeFrame.self, DisconnectedFrame.self, CongestionFrame.self,
     ConsumedFrame.self, ResumeFrame.self, ResumeEnd.self,
     ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self, MarksFrame.self,
-    DeferredFrame.self, CompletedFrame.self,
+    DeferredFrame.self, CompletedFrame.self, NoteFrame.self,
     Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self,
 ]
 
@@ -333,7 +333,13 @@ extension ResumeFrame: RandomFrame {
             window: r.list { $0.integer() },
             subscriptions: r.list {
                 Subscription(identifier: $0.integer(), options: $0.integer(), filter: $0.octets(upTo: 9))
-            })
+            }, note: r.octets(upTo: 9), list: r.octets(upTo: 9))
+    }
+}
+
+extension NoteFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(slot: r.integer(), generation: r.integer(), kind: r.bool() ? .list : .more, bytes: r.octets(upTo: 9))
     }
 }
 

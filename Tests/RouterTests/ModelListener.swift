@@ -22,6 +22,8 @@ struct ModelListener {
         var subscriptions: [ResumeFrame.Subscription] = []
         var window: [UInt16] = []
         var last: UInt16 = 0
+        var note: [UInt8] = []
+        var list: [UInt8] = []
         /// Where its `disconnected` ends; it is named until that is released.
         var endedAt: UInt64?
     }
@@ -91,7 +93,8 @@ struct ModelListener {
                 ResumeFrame(
                     connect: connection.connect, congested: false, outstanding: UInt16(connection.window.count),
                     lastPacketIdentifier: connection.last, window: connection.isDurable ? connection.window : [],
-                    subscriptions: connection.isDurable ? [] : connection.subscriptions
+                    subscriptions: connection.isDurable ? [] : connection.subscriptions, note: connection.note,
+                    list: connection.list
                 ).encoded()
         }
         unsent += ResumeEnd(until: end).encoded()
@@ -155,6 +158,14 @@ struct ModelListener {
                     .init(identifier: suback.identifier, options: item.options, filter: item.filter))
             }
             heard.append(.suback(slot: suback.slot))
+        case .note:
+            let note = try NoteFrame(decoding: frame)
+            guard connections[note.slot]?.endedAt == nil else { break }
+            switch note.kind {
+            case .note: connections[note.slot]?.note = note.bytes
+            case .list: connections[note.slot]?.list = note.bytes
+            case .more: connections[note.slot]?.list += note.bytes
+            }
         case .dismiss:
             let dismiss = try DismissFrame(decoding: frame)
             heard.append(.dismissed(slot: dismiss.slot))

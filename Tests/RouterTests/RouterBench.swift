@@ -69,7 +69,8 @@ struct RouterBench: ~Copyable {
     }
 
     /// Frames that are not for clients, and acknowledgements.
-    private static let unheard: [UInt8] = [FrameType.acknowledge, .hello, .marks, .deferred, .completed].map(\.rawValue)
+    private static let unheard: [UInt8] = [FrameType.acknowledge, .hello, .marks, .deferred, .completed, .note]
+        .map(\.rawValue)
 
     /// Every frame that the router has for a listener but those, until it has no more.
     mutating func hear(_ link: Int) -> [[UInt8]] {

@@ -54,14 +54,21 @@ private final class TakeOverHistory {
     var slots: UInt32 = 200
     /// Turns for which the store takes nothing.
     var stalled = 0
+    /// Subscribers that have asked for what is retained.
+    var asked: Set<Int> = []
     /// Whether clients that are not kept get more than they take at once.
     let fills: Bool
 
-    init(seed: UInt64, fills: Bool) throws {
+    /// Bytes of a stream that may be held back before what waits is written.
+    let limit: UInt64
+
+    init(seed: UInt64, fills: Bool, limit: UInt64 = 1 << 20) throws {
         self.seed = seed
+        self.limit = limit
         self.fills = fills
         random = SeededGenerator(seed: seed)
         bench = try RouterBench(Self.settings, folder: folder, greets: false)
+        bench.router.backlogs.limit = limit
         for index in listeners.indices { listeners[index].begin() }
         for place in 0..<2 {
             for isDurable in [false, true] {
@@ -129,6 +136,43 @@ private final class TakeOverHistory {
         connect(subscriber.place, slots, subscriber.name, true, subscriber.receiveMaximum)
     }
 
+    /// Retained messages, and how many of each subscriber's subscriptions ask for them.
+    static var retained: Int { 400 }
+
+    func retain() throws {
+        let publisher = publishers[0]
+        for number in 0..<Self.retained {
+            let qos = UInt8(number % 3)
+            let identifier = qos == 0 ? 0 : UInt16(60_001 + number)
+            if qos > 0 { publishers[0].open[identifier] = "r\(number)" }
+            listeners[publisher.place].say(
+                publishFrame(publisher.slot, "r/\(number)", "r", qos: qos, identifier: identifier, flags: 1))
+        }
+        try quieten()
+    }
+
+    /// A subscriber whose session ends with its connection asks for what is retained.
+    func askForRetained(_ index: Int) {
+        let subscriber = subscribers[index]
+        guard !subscriber.isDurable, asked.insert(index).inserted else { return }
+        listeners[subscriber.place].say(
+            SubscribeFrame(
+                slot: subscriber.slot, generation: 1, packetIdentifier: 2, identifier: 0,
+                items: [.init(filter: Array("r/+".utf8), options: subscriber.qos)]
+            ).encoded())
+    }
+
+    func checkRetained() {
+        for index in asked {
+            let topics = subscribers[index].received.map(\.topic).filter { $0.hasPrefix("r/") }
+            let expected = Set((0..<Self.retained).map { "r/\($0)" })
+            if topics.count == Self.retained, Set(topics) == expected { continue }
+            Issue.record(
+                "seed \(seed): \(subscribers[index].name) got \(topics.count) retained, \(Set(topics).count) of them once"
+            )
+        }
+    }
+
     func publish(_ index: Int) {
         let qos = UInt8(random.below(3))
         guard publishers[index].open.count < 50 else { return }
@@ -164,6 +208,7 @@ private final class TakeOverHistory {
         bench.awaitStore(milliseconds: wait)
         bench.router.handleStore()
         if bench.router.isRecovering { bench.router.continueRecovery() }
+        if !bench.router.isStarting { bench.router.continueReplays() }
         if death == .handled { return try die() }
         try hear()
         for link in bench.router.links.indices where bench.router.links[link].isTouched { bench.router.flush(link) }
@@ -200,6 +245,7 @@ private final class TakeOverHistory {
 
     func begin(anew: Void) throws {
         bench = try RouterBench(Self.settings, folder: folder, greets: false)
+        bench.router.backlogs.limit = limit
         for index in listeners.indices { listeners[index].begin() }
     }
 
@@ -312,7 +358,7 @@ private final class TakeOverHistory {
             for index in subscribers.indices { acknowledge(index, most: .max) }
             bench.router.milliseconds += 20
             let isBusy =
-                bench.router.isRecovering || bench.isReading
+                bench.router.isRecovering || bench.isReading || !bench.router.replays.sessions.isEmpty
                 || bench.router.commits.submitted > bench.router.commits.committed
                 || !listeners.allSatisfy { $0.unsent.isEmpty }
             quiet = before == state() && !isBusy ? quiet + 1 : 0
@@ -356,7 +402,23 @@ private final class TakeOverHistory {
 }
 
 @Suite struct TakeOverHistoryTests {
-    /// With queues of sessions that end with their connections, which only a router that dies loses.
+    /// With queues of sessions that end with their connections.
+    /// New subscriptions that get what is retained over the deaths of several routers.
+    @Test(arguments: Array(1...30) as [UInt64])
+    func retainedMessagesComeOnce(_ seed: UInt64) throws {
+        let history = try TakeOverHistory(seed: seed, fills: true, limit: [0, 4000, 1 << 20][Int(seed % 3)])
+        try history.begin()
+        try history.retain()
+        for _ in 0..<600 {
+            if history.random.below(40) == 0 { history.askForRetained(history.random.below(history.subscribers.count)) }
+            try history.step(retiring: seed % 4 == 0)
+        }
+        try history.quieten()
+        history.checkRetained()
+        #expect(!history.asked.isEmpty)
+        history.bench.kill()
+    }
+
     @Test(arguments: Array(1...20) as [UInt64])
     func retiringRoutersLoseAndRepeatNothing(_ seed: UInt64) throws {
         let history = try TakeOverHistory(seed: seed, fills: true)
@@ -368,9 +430,10 @@ private final class TakeOverHistory {
         history.bench.kill()
     }
 
-    @Test(arguments: Array(1...30) as [UInt64])
+    /// Of a session's queue what waits is in the store, or in frames, or a part in each.
+    @Test(arguments: Array(1...60) as [UInt64])
     func killedRoutersLoseAndRepeatNothing(_ seed: UInt64) throws {
-        let history = try TakeOverHistory(seed: seed, fills: false)
+        let history = try TakeOverHistory(seed: seed, fills: true, limit: [0, 4000, 1 << 20][Int(seed % 3)])
         try history.begin()
         for _ in 0..<1200 { try history.step(retiring: false) }
         try history.quieten()

@@ -284,3 +284,76 @@ def test_restart_says_what_it_can_not(start_broker):
     assert "there is no worker listener/nobody, only router, listener/mqtt, listener/web" in result.stderr
     assert "was replaced" in broker.ctl("restart", "listener").stdout
     assert [row["restarts"] for row in broker.workers("listener")] == [1, 1]
+
+
+def backlog(broker, kind):
+    """A clean client that does not answer, or does not even read, and how its messages are to be taken."""
+    if kind == "window":
+        client = w.connected(broker.port(), unique(), w.V5, props=b"\x21" + w.u16(5))
+        client.send(w.subscribe("waits", qos=1, version=w.V5, props=b"\x0b\x07"))
+    else:
+        client = w.connected(broker.port(), unique(), w.V5, receive_buffer=4096)
+        client.send(w.subscribe("waits", qos=0, version=w.V5, props=b"\x0b\x07"))
+    client.expect(w.SUBACK)
+    return client
+
+
+def take_backlog(client, expected):
+    """Reads and acknowledges until as many have come as are expected."""
+    got = []
+    while len(got) < expected:
+        packet = client.read()
+        assert packet is not None and packet.type == w.PUBLISH, f"{packet} behind {len(got)} messages"
+        _, identifier, payload = packet.publish(w.V5)
+        found = dict(packet.properties())
+        assert found[0x0B] == 7 and 0 < found[0x02] <= 1000
+        got.append(int(payload[:8]))
+        if identifier:
+            client.send(w.packet(w.PUBACK << 4, w.u16(identifier)))
+    return got
+
+
+@pytest.mark.parametrize("size", [100, 2500], ids=["in frames", "in the store"])
+@pytest.mark.parametrize("kind", ["window", "socket"])
+@pytest.mark.parametrize("replace", [kill_router, restart_router])
+def test_what_waits_for_a_clean_session(start_broker, opened, replace, kind, size):
+    """Beyond its receive maximum, or its socket: a part with the listeners, a part in the store, over several routers."""
+    broker = start_broker(limits={"output_buffer": 4096})
+    client = opened(backlog(broker, kind))
+    sender = opened(w.connected(broker.port(), unique(), w.V5))
+    total, rounds = 3000, 3
+    for round_ in range(rounds):
+        for number in range(round_ * total // rounds, (round_ + 1) * total // rounds):
+            qos = number % 2 if kind == "window" else 0
+            sender.send(w.publish("waits", f"{number:08}".ljust(size), qos, number % 60_000 + 1, version=w.V5,
+                                  props=b"\x02\x00\x00\x03\xe8"))
+            if qos:
+                sender.expect(w.PUBACK)
+        sender.ping()
+        replace(broker)
+    assert take_backlog(client, total) == list(range(total))
+    # All that was kept of it is gone: nothing comes again.
+    replace(broker)
+    sender.send(w.publish("waits", f"{total:08}", 0, version=w.V5, props=b"\x02\x00\x00\x03\xe8"))
+    assert take_backlog(client, 1) == [total]
+
+
+@pytest.mark.parametrize("replace", [kill_router, restart_router])
+def test_a_new_subscription_gets_what_is_retained_once(start_broker, opened, replace):
+    """Its client reads when three routers have come and gone."""
+    broker = start_broker(limits={"output_buffer": 4096})
+    total = 30_000
+    sender = opened(w.connected(broker.port(), unique()))
+    for start in range(0, total, 1000):
+        sender.send(*(w.publish(f"kept/{number}", b"k" * 200, retain=True) for number in range(start, start + 1000)))
+    sender.send(w.publish("kept", b"last", 1, retain=True))
+    sender.expect(w.PUBACK, 30)
+    client = opened(w.connected(broker.port(), unique(), receive_buffer=4096))
+    client.subscribe("kept/+")
+    seen = [client.expect(w.PUBLISH).publish()[0] for _ in range(100)]
+    for read in (5000, 10_000, 0):
+        replace(broker)
+        seen += [client.expect(w.PUBLISH).publish()[0] for _ in range(read)]
+    seen += [client.expect(w.PUBLISH).publish()[0] for _ in range(total - len(seen))]
+    assert sorted(seen) == sorted(f"kept/{number}" for number in range(total))
+    client.ping()

@@ -12,8 +12,9 @@ from client import unique
 
 CHUNK = b"x" * 65_536
 HUNDRED_MB = 100_000_000
-# What the queue of one session (16 MiB), its connection's buffers and the flow between workers may come to.
-MEMORY_MB = 80
+# What the queue of one session (16 MiB), its connection's buffers, the flow between workers, what of it waits for the
+# store, and what its publisher's listener keeps until then may come to.
+MEMORY_MB = 112
 # A message that nothing holds up takes microseconds; this is what a busy machine of two cores may add.
 PROMPT = 2.0
 

@@ -1,4 +1,4 @@
-// The lasting memory of a listener: its layout, as of version 4.
+// The lasting memory of a listener: its layout, version 4.
 //
 // The supervisor makes a memfd of this shape for every listener and keeps it; the listener maps it. Everything that
 // must outlive the process lies here as plain data: a slot for each connection, buffers named by offset, the frames
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define APUS_ARENA_MAGIC 0x616E657261737061ull // "apusarena", as eight bytes
+#define APUS_ARENA_VERSION 4u
 #define APUS_BUFFER_UNIT 256u // buffers are named by their offset in units of this; class 0 has this size
 
 // The part of a slot that changes with every packet: one cache line. A batch saves it before it changes it.
@@ -57,6 +58,7 @@ typedef struct {
     apus_fifo connect;       // the CONNECT frame that the router accepted, where the slot does not say it all
     apus_fifo subscriptions; // of a session that ends with the connection: u32 length, u32 identifier, u8 options, filter
     apus_fifo window;        // of a session that outlives it: u16 packet identifier of each outstanding delivery, in order
+    apus_fifo note, list;    // what the router wants to hear again when it is another one
 } apus_record;
 
 // The rest of a slot.

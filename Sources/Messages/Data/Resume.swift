@@ -61,10 +61,13 @@ package struct ResumeFrame: Frame, Equatable {
     package var window: [UInt16]
     /// Its subscriptions, if the session ends with its connection; else empty.
     package var subscriptions: [Subscription]
+    /// What `NoteFrame` said of the connection, its note and its list; empty: nothing.
+    package var note: [UInt8]
+    package var list: [UInt8]
 
     package init(
         connect: ConnectFrame, congested: Bool, outstanding: UInt16, lastPacketIdentifier: UInt16, window: [UInt16],
-        subscriptions: [Subscription]
+        subscriptions: [Subscription], note: [UInt8], list: [UInt8]
     ) {
         self.connect = connect
         self.congested = congested
@@ -72,6 +75,8 @@ package struct ResumeFrame: Frame, Equatable {
         self.lastPacketIdentifier = lastPacketIdentifier
         self.window = window
         self.subscriptions = subscriptions
+        self.note = note
+        self.list = list
     }
 
     package func write(to writer: inout FrameWriter) {
@@ -87,6 +92,8 @@ package struct ResumeFrame: Frame, Equatable {
             writer.integer(subscription.options)
             writer.blob(subscription.filter)
         }
+        writer.blob(note)
+        writer.blob(list)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -102,6 +109,8 @@ package struct ResumeFrame: Frame, Equatable {
                 Subscription(
                     identifier: try reader.integer(), options: try reader.integer(), filter: try reader.blob()))
         }
+        note = try reader.blob()
+        list = try reader.blob()
     }
 }
 
@@ -141,4 +150,45 @@ package struct CompletedFrame: Frame, Equatable {
     package init(_ offsets: [UInt64]) { self.offsets = offsets }
     package func write(to writer: inout FrameWriter) { writer.integers(offsets) }
     package init(from reader: inout FrameReader) throws(FrameError) { offsets = try reader.integers() }
+}
+
+/// Router → listener: what it wants to hear again of a connection when another router takes over. It is the listener's to
+/// keep, with the batch that it stands in, and not to understand.
+package struct NoteFrame: Frame, Equatable {
+    package static let type = FrameType.note
+
+    package enum Kind: UInt8, CaseIterable, Sendable {
+        /// In the place of the connection's note.
+        case note = 0
+        /// In the place of its list.
+        case list = 1
+        /// At the end of its list.
+        case more = 2
+    }
+
+    package var slot: UInt32
+    package var generation: UInt32
+    package var kind: Kind
+    /// Empty: there is nothing to keep any more.
+    package var bytes: [UInt8]
+
+    package init(slot: UInt32, generation: UInt32, kind: Kind, bytes: [UInt8]) {
+        self.slot = slot
+        self.generation = generation
+        self.kind = kind
+        self.bytes = bytes
+    }
+    package func write(to writer: inout FrameWriter) {
+        writer.integer(slot)
+        writer.integer(generation)
+        writer.integer(kind.rawValue)
+        writer.blob(bytes)
+    }
+    package init(from reader: inout FrameReader) throws(FrameError) {
+        slot = try reader.integer()
+        generation = try reader.integer()
+        guard let kind = Kind(rawValue: try reader.integer()) else { throw FrameError("a note of no kind") }
+        self.kind = kind
+        bytes = try reader.blob()
+    }
 }
