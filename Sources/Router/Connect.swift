@@ -13,7 +13,10 @@ extension Router {
         var frame = frame
         if frame.clientIdentifier.isEmpty {
             frame.clientIdentifier = assignedIdentifier()
-        } else if let former = clients[frame.clientIdentifier] {
+        } else {
+            wake(client: frame.clientIdentifier)
+        }
+        if let former = clients[frame.clientIdentifier] {
             // Of two claims the one that was accepted later holds, whichever listener speaks first.
             if sessions[Int(former)].isConnected, sessions[Int(former)].acceptNumber > frame.acceptNumber {
                 return refuse(link, frame, .sessionTakenOver)

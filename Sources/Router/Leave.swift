@@ -45,7 +45,7 @@ extension Router {
             return end(number, publishWill: true)
         }
         let expiry = durables[durable].expiry
-        durables[durable].endsAt = expiry == .max ? 0 : now &+ expiry
+        durables[durable].endsAt = endOfSession(after: expiry)
         if resumptions[UInt32(number)] != nil {
             // What its client has is not known yet.
             resumptions[UInt32(number)]?.isOver = true
@@ -88,6 +88,11 @@ extension Router {
         sessionCount -= 1
         delayedWills[UInt32(number)] = nil
         if let will = wills.removeValue(forKey: UInt32(number)), publishWill { publish(will) }
+    }
+
+    /// When a session ends whose client goes away now.
+    func endOfSession(after expiry: UInt32) -> UInt32 {
+        expiry == .max ? .max : max(1, UInt32(clamping: UInt64(now) + UInt64(expiry)))
     }
 
     /// A number for a session that begins.

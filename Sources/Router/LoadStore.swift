@@ -1,5 +1,5 @@
-// What an earlier router left in the store: sessions and subscriptions before anybody is served, retained messages by
-// and by while everybody is.
+// What an earlier router left in the store: sessions and subscriptions before anybody is served, as far as their clients
+// were connected or they are few (WakeSessions.swift has the others), retained messages by and by while everybody is.
 
 import EventLoop
 import Journal
@@ -9,29 +9,44 @@ import Store
 
 extension Router {
     /// Takes over sessions, subscriptions and identifiers. Called once, before the router is ready.
-    mutating func loadSessions() throws(StoreError) {
-        try store.forEachSession { stored in
-            let number = Int(stored.number)
-            while sessions.count <= number { sessions.append(Session()) }
+    mutating func loadSessions() {
+        let contents = store.takeContents()
+        sessionCount = contents.loaded.sessions.count + contents.asleep
+        while sessions.count <= contents.highestNumber { sessions.append(Session()) }
+        load(contents.loaded)
+        if contents.asleep > 0 {
+            sleepers.begin(contents.asleep, numbers: sessions.count)
+            for session in contents.loaded.sessions { sleepers.wake(session.number) }
+        } else {
+            for number in sessions.indices where sessions[number].flags.isEmpty { freeSessions.append(UInt32(number)) }
+        }
+        for mark in contents.marks { storedMarks[mark.place] = mark.bytes }
+        isLoadingRetained = true
+        store.requestRetained(after: 0, rows: Self.retainedRows)
+    }
+
+    /// Takes over sessions that are not there yet, each with all that belongs to it.
+    mutating func load(_ stored: StoredSessions) {
+        for session in stored.sessions {
+            let number = Int(session.number)
             sessions[number].flags = [.exists, .away]
-            sessions[number].version = stored.version
-            sessions[number].clientIdentifier = stored.clientIdentifier
-            clients[stored.clientIdentifier] = stored.number
-            sessionCount += 1
-            makeDurable(number, stored.expiryInterval)
-            durables[Int(sessions[number].durable)].endsAt = UInt32(clamping: stored.expiresAt)
-            wills[stored.number] = Self.will(stored.will)
-            if stored.willAt != 0 { delayedWills[stored.number] = UInt32(clamping: stored.willAt) }
+            sessions[number].version = session.version
+            sessions[number].clientIdentifier = session.clientIdentifier
+            clients[session.clientIdentifier] = session.number
+            makeDurable(number, session.expiryInterval)
+            durables[Int(sessions[number].durable)].endsAt = UInt32(clamping: session.expiresAt)
+            wills[session.number] = Self.will(session.will)
+            if session.willAt != 0 { delayedWills[session.number] = UInt32(clamping: session.willAt) }
         }
-        for number in sessions.indices where sessions[number].flags.isEmpty { freeSessions.append(UInt32(number)) }
-        try store.forEachSubscription { stored in
+        for subscription in stored.subscriptions {
             _ = try? tree.subscribe(
-                stored.filter.span, session: stored.session, options: stored.options, identifier: stored.identifier)
+                subscription.filter.span, session: subscription.session, options: subscription.options,
+                identifier: subscription.identifier)
         }
-        try store.forEachReceived { stored in
-            sessions[Int(stored.session)].incoming.insert(.init(stored.packetIdentifier, .release))
+        for received in stored.received {
+            sessions[Int(received.session)].incoming.insert(.init(received.packetIdentifier, .release))
         }
-        for backlog in try store.backlogs() {
+        for backlog in stored.backlogs {
             let number = Int(backlog.session)
             let durable = Int(sessions[number].durable)
             durables[durable].stored = UInt32(clamping: backlog.messages)
@@ -40,9 +55,6 @@ extension Router {
             sessions[number].queue.bytes = backlog.bytes
             backlogs.nextSequence = max(backlogs.nextSequence, backlog.lastSequence + 1)
         }
-        try store.forEachMark { storedMarks[$0.place] = $0.bytes }
-        isLoadingRetained = true
-        store.requestRetained(after: 0, rows: Self.retainedRows)
     }
 
     /// Who was connected when the last router ended, and is not now, is away since then.
@@ -55,7 +67,7 @@ extension Router {
                 end(number, publishWill: true)
                 continue
             }
-            if expiry != .max { durables[durable].endsAt = now &+ expiry }
+            durables[durable].endsAt = endOfSession(after: expiry)
             if let will = wills[UInt32(number)], delayedWills[UInt32(number)] == nil {
                 delayedWills[UInt32(number)] = now &+ min(will.delay, expiry)
             }

@@ -9,9 +9,11 @@ import Store
 extension Router {
     /// Opens the store that the settings name, and says in the log what it found.
     ///
+    /// - Parameter leaving: from so many sessions of clients that are away on they are loaded when somebody needs them.
+    ///
     /// Fatal: a store of a newer version, and a folder that can not be written. Starting again would not help, so the
     /// exit status says not to.
-    static func openStore(_ settings: RouterSettings) throws -> Store {
+    static func openStore(_ settings: RouterSettings, leaving: Int = 1000) throws -> Store {
         let mode: StoreMode =
             switch settings.durability {
             case .commit: .commit
@@ -22,7 +24,7 @@ extension Router {
         do {
             store = try Store.open(
                 folder: settings.stateDirectory, mode: mode, maximumBytes: settings.storeBytes,
-                minimumFree: settings.minimumFree)
+                minimumFree: settings.minimumFree, leaving: leaving)
         } catch {
             Journal.log(.workerFailed, [.worker: "router", .reason: "\(error)"])
             Journal.flush()

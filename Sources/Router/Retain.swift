@@ -45,6 +45,7 @@ extension Router {
     /// Whether a message is one that must survive a power cut once it is acknowledged.
     private mutating func mustBeStored(_ message: Outgoing) -> Bool {
         if message.retain { return true }
+        if !sleepers.isEmpty { wake(for: message) }
         let rows = tree.match(message.bytes.extracting(0..<message.topicLength).octets)
         return rows.indices.contains { row in
             let recipient = tree[row]

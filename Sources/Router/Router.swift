@@ -90,6 +90,8 @@ package struct Router: ~Copyable {
     var sweeping = 0
     var sweptAt: UInt32 = 0
     var sessionCount = 0
+    /// Sessions that the store has and nobody has needed yet.
+    var sleepers = Sleepers()
     var connectionCount = 0
     var mostConnections = 0
     /// The sums of the listeners' counters, as the supervisor last told them.

@@ -72,7 +72,7 @@ struct Session {
 struct DurableState {
     /// Seconds that it outlives its connection; `UInt32.max`: it does not end.
     var expiry: UInt32 = 0
-    /// Seconds of the store's clock at which it ends; 0: it is connected, or does not end.
+    /// Seconds of the store's clock at which it ends; 0: it is connected; `UInt32.max`: it does not end.
     var endsAt: UInt32 = 0
     /// The sequence of the next message.
     var nextSequence: UInt64 = 1

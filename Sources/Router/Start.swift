@@ -42,7 +42,7 @@ extension Router {
         let offers = start.offers
         var router = try Router(
             welcome: welcome, settings: start.settings, control: start.takeControl(), store: store)
-        try router.loadSessions()
+        router.loadSessions()
         for (descriptor, offer) in offers { try router.attach(descriptor, offer) }
         return router
     }

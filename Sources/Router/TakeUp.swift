@@ -39,6 +39,7 @@ extension Router {
         guard session(link, connect.slot, connect.generation) == nil, connect.slot < Self.slotLimit,
             !connect.clientIdentifier.isEmpty
         else { throw FrameError("a connection that can not be resumed") }
+        wake(client: connect.clientIdentifier)
         if let rival = clients[connect.clientIdentifier], sessions[Int(rival)].isConnected {
             // Of two claims the one that was accepted later holds.
             guard sessions[Int(rival)].acceptNumber < connect.acceptNumber else {

@@ -1,35 +1,67 @@
-// What the router loads at start, row by row, on a connection of its own and before it submits anything. Each throws
-// `StoreError.damaged` where a row is not what was written, which `open` has looked for before.
+// What the router takes over: at start, and later of sessions whose clients were away. Row by row with a connection of the
+// router's own thread.
+
+/// Sessions with all that belongs to them but their messages.
+package struct StoredSessions: Equatable, Sendable {
+    /// By their numbers.
+    package internal(set) var sessions: [StoredSession] = []
+    package internal(set) var subscriptions: [StoredSubscription] = []
+    /// Packet identifiers of QoS 2 messages that are not yet released.
+    package internal(set) var received: [StoredReceived] = []
+    /// What lies in the queues that are not empty; no row of them is counted for it.
+    package internal(set) var backlogs: [Backlog] = []
+
+    /// Removes what is not of certain sessions.
+    package mutating func keep(_ isWanted: (UInt32) -> Bool) {
+        sessions.removeAll { !isWanted($0.number) }
+        subscriptions.removeAll { !isWanted($0.session) }
+        received.removeAll { !isWanted($0.session) }
+        backlogs.removeAll { !isWanted($0.session) }
+    }
+}
+
+/// What a store has when it is opened.
+package struct StoreContents: Sendable {
+    /// All sessions; or those alone that were connected or share a subscription, if the others are far more.
+    package internal(set) var loaded = StoredSessions()
+    /// How many sessions there are beside.
+    package internal(set) var asleep = 0
+    /// The highest number of a session; -1: there is none.
+    package internal(set) var highestNumber = -1
+    /// Every listener's mark.
+    package internal(set) var marks: [StoredMark] = []
+}
 
 extension Store {
-    /// Calls `body` with every session, by their numbers.
-    package func forEachSession(_ body: (StoredSession) -> Void) throws(StoreError) {
-        try load { connection throws(SQLiteFailure) in try Loading.sessions(connection, body) }
+    /// The sessions with these numbers, as they are on the disk.
+    /// - Throws: `damaged` where a row is not what was written; the next `open` sets the store aside.
+    package func sessions(_ numbers: ClosedRange<UInt32>) throws(StoreError) -> StoredSessions {
+        try sessions(.numbers(numbers))
     }
 
-    /// Calls `body` with every subscription.
-    package func forEachSubscription(_ body: (StoredSubscription) -> Void) throws(StoreError) {
-        try load { connection throws(SQLiteFailure) in try Loading.subscriptions(connection, body) }
+    func sessions(_ scope: Loader.Scope) throws(StoreError) -> StoredSessions {
+        try load { loader throws(SQLiteFailure) in try loader.sessions(scope) }
     }
 
-    /// Calls `body` with every packet identifier of a QoS 2 message that is not yet released.
-    package func forEachReceived(_ body: (StoredReceived) -> Void) throws(StoreError) {
-        try load { connection throws(SQLiteFailure) in try Loading.received(connection, body) }
+    /// The number of a client's session; nil where it has none.
+    package func session(ofClient identifier: [UInt8]) throws(StoreError) -> UInt32? {
+        try load { loader throws(SQLiteFailure) in try loader.session(ofClient: identifier) }
     }
 
-    /// Calls `body` with every listener's mark.
-    package func forEachMark(_ body: (StoredMark) -> Void) throws(StoreError) {
-        try load { connection throws(SQLiteFailure) in try Loading.marks(connection, body) }
+    /// The numbers of the sessions with a subscription that matches a topic, shared ones left out. It costs a look at an
+    /// index or two for each level of each filter that might match.
+    package func sessions(matching topic: Span<UInt8>) throws(StoreError) -> [UInt32] {
+        let topic = (0..<topic.count).map { topic[$0] }
+        return try load { loader throws(SQLiteFailure) in try loader.sessions(matching: topic) }
     }
 
-    /// What lies in the queues that are not empty; no row of them is counted for it.
-    package func backlogs() throws(StoreError) -> [Backlog] {
-        try load { connection throws(SQLiteFailure) in try Loading.backlogs(connection) }
-    }
+    /// Gives back what the questions above need.
+    package func endLoading() { loader = nil }
 
-    private func load<Result>(_ body: (Connection) throws(SQLiteFailure) -> Result) throws(StoreError) -> Result {
+    private func load<Result>(_ body: (Loader) throws(SQLiteFailure) -> Result) throws(StoreError) -> Result {
         do throws(SQLiteFailure) {
-            return try body(Connection(state.paths.file, .read))
+            if loader == nil { loader = try Loader(Connection(state.paths.file, .read)) }
+            return try body(loader!)
         } catch {
             guard error.isDamage else { throw Self.unusable(state.paths, error) }
             state.paths.markDamaged()
@@ -38,62 +70,172 @@ extension Store {
     }
 }
 
-enum Loading {
-    static func sessions(_ connection: Connection, _ body: (StoredSession) -> Void) throws(SQLiteFailure) {
-        let statement = try Statement(connection, "SELECT \(Columns.session) FROM session ORDER BY number")
-        while try statement.step() {
-            guard let row = StoredSession(statement) else { throw .falseRow("session") }
-            body(row)
-        }
+/// Questions to a store, and the statements for them.
+final class Loader {
+    /// Of which sessions.
+    enum Scope {
+        case all
+        /// Those that were connected, and those with a shared subscription, which has a say in who else gets a message.
+        case connected
+        case numbers(ClosedRange<UInt32>)
     }
 
-    static func subscriptions(_ connection: Connection, _ body: (StoredSubscription) -> Void) throws(SQLiteFailure) {
-        let statement = try Statement(connection, "SELECT \(Columns.subscription) FROM subscription ORDER BY id")
-        while try statement.step() {
-            guard let row = StoredSubscription(statement) else { throw .falseRow("subscription") }
-            body(row)
-        }
+    private let connection: Connection
+    private var statements: [String: Statement] = [:]
+
+    init(_ connection: Connection) { self.connection = connection }
+
+    /// What the router begins with.
+    /// - Parameter leaving: sessions of clients that are away are left for later if they are so many, and far more than the
+    ///   others.
+    func contents(leaving least: Int) throws(SQLiteFailure) -> StoreContents {
+        var contents = StoreContents()
+        let count = Int(try connection.integer("SELECT count(*) FROM session"))
+        let connected = Int(try connection.integer("SELECT count(*) FROM session WHERE expires_at = 0"))
+        // A selection costs about three times as much a session.
+        let isSelective = count - connected >= max(least, 2 * connected)
+        contents.loaded = try sessions(isSelective ? .connected : .all)
+        contents.asleep = count - contents.loaded.sessions.count
+        if count > 0 { contents.highestNumber = Int(try connection.integer("SELECT max(number) FROM session")) }
+        contents.marks = try marks()
+        return contents
     }
 
-    static func received(_ connection: Connection, _ body: (StoredReceived) -> Void) throws(SQLiteFailure) {
-        let statement = try Statement(connection, "SELECT \(Columns.received) FROM received ORDER BY key")
+    func sessions(_ scope: Scope) throws(SQLiteFailure) -> StoredSessions {
+        var found = StoredSessions()
+        try rows("\(Columns.session) FROM session", "number", scope) { row throws(SQLiteFailure) in
+            guard let session = StoredSession(row) else { throw .falseRow("session") }
+            found.sessions.append(session)
+        }
+        try rows("\(Columns.subscription) FROM subscription", "session", scope) { row throws(SQLiteFailure) in
+            guard let subscription = StoredSubscription(row) else { throw .falseRow("subscription") }
+            found.subscriptions.append(subscription)
+        }
+        try received(scope, &found)
+        try rows(Self.backlog, "session", scope, also: "(messages <> 0 OR bytes <> 0)") { row throws(SQLiteFailure) in
+            guard let backlog = Backlog(row) else { throw .falseRow("backlog") }
+            found.backlogs.append(backlog)
+        }
+        return found
+    }
+
+    private static let backlog = """
+        session, messages, bytes,
+            (SELECT min(key) FROM queue WHERE key BETWEEN session << 40 AND (session << 40) + 1099511627775),
+            (SELECT max(key) FROM queue WHERE key BETWEEN session << 40 AND (session << 40) + 1099511627775)
+        FROM backlog
+        """
+
+    /// Calls `body` with every row of a table that belongs to a session.
+    /// - Parameters:
+    ///   - number: the column with the session's number.
+    ///   - also: what else is to hold for a row.
+    private func rows(
+        _ columns: String, _ number: String, _ scope: Scope, also condition: String = "true",
+        _ body: (Statement) throws(SQLiteFailure) -> Void
+    ) throws(SQLiteFailure) {
+        let which =
+            switch scope {
+            case .all: "true"
+            case .connected:
+                """
+                \(number) IN (SELECT number FROM session WHERE expires_at = 0
+                    UNION SELECT session FROM subscription WHERE filter >= '$share/' AND filter < '$share0')
+                """
+            case .numbers: "\(number) BETWEEN ?1 AND ?2"
+            }
+        let statement = try prepared("SELECT \(columns) WHERE \(which) AND \(condition)")
+        if case .numbers(let numbers) = scope {
+            statement.bind(1, Int64(numbers.lowerBound))
+            statement.bind(2, Int64(numbers.upperBound))
+        }
+        defer { statement.reset() }
+        while try statement.step() { try body(statement) }
+    }
+
+    /// They are few, and lie by their sessions: of some that were connected all are looked at.
+    private func received(_ scope: Scope, _ found: inout StoredSessions) throws(SQLiteFailure) {
+        var numbers: ClosedRange<Int64> = 0...Int64.max >> 16
+        var wanted: Set<UInt32>?
+        switch scope {
+        case .all: break
+        case .connected: wanted = Set(found.sessions.map(\.number))
+        case .numbers(let range): numbers = Int64(range.lowerBound)...Int64(range.upperBound)
+        }
+        let statement = try prepared(
+            "SELECT \(Columns.received) FROM received WHERE key BETWEEN ?1 AND ?2 ORDER BY key")
+        statement.bind(1, numbers.lowerBound << 16)
+        statement.bind(2, numbers.upperBound << 16 | 0xFFFF)
+        defer { statement.reset() }
         while try statement.step() {
             guard let row = StoredReceived(statement) else { throw .falseRow("received") }
-            body(row)
+            if wanted?.contains(row.session) ?? true { found.received.append(row) }
         }
     }
 
-    static func marks(_ connection: Connection, _ body: (StoredMark) -> Void) throws(SQLiteFailure) {
+    private func marks() throws(SQLiteFailure) -> [StoredMark] {
         let statement = try Statement(connection, "SELECT \(Columns.mark) FROM mark ORDER BY place")
+        var marks: [StoredMark] = []
         while try statement.step() {
             guard let row = StoredMark(statement) else { throw .falseRow("mark") }
-            body(row)
+            marks.append(row)
+        }
+        return marks
+    }
+
+    func session(ofClient identifier: [UInt8]) throws(SQLiteFailure) -> UInt32? {
+        try first("SELECT number FROM session WHERE client = ?1", identifier) {
+            UInt32(truncatingIfNeeded: $0.integer(0))
         }
     }
 
-    static func backlogs(_ connection: Connection) throws(SQLiteFailure) -> [Backlog] {
-        let statement = try Statement(
-            connection,
-            """
-            SELECT session, messages, bytes,
-                (SELECT min(key) FROM queue WHERE key BETWEEN session << 40 AND (session << 40) + 1099511627775),
-                (SELECT max(key) FROM queue WHERE key BETWEEN session << 40 AND (session << 40) + 1099511627775)
-            FROM backlog WHERE messages > 0 OR bytes > 0 ORDER BY session
-            """)
-        var backlogs: [Backlog] = []
-        while try statement.step() {
-            let session = statement.integer(0)
-            let messages = statement.integer(1)
-            let bytes = statement.integer(2)
-            let isSound = messages > 0 && bytes >= 0 && session >= 0 && session < Int64(QueueKey.sessions)
-            guard isSound, !statement.isNull(3) else { throw .falseRow("backlog") }
-            backlogs.append(
-                Backlog(
-                    session: UInt32(session), messages: UInt64(messages), bytes: UInt64(bytes),
-                    firstSequence: QueueKey.sequence(statement.integer(3)),
-                    lastSequence: QueueKey.sequence(statement.integer(4))))
+    /// Calls a statement with one text.
+    func first<Value>(
+        _ sql: String, _ text: [UInt8], _ value: (Statement) -> Value
+    ) throws(SQLiteFailure) -> Value? {
+        var found: Value?
+        try each(sql, text) {
+            found = value($0)
+            return false
         }
-        return backlogs
+        return found
+    }
+
+    /// Calls `body` with the rows of a statement with one text, until it says no.
+    func each(_ sql: String, _ text: [UInt8], _ body: (Statement) -> Bool) throws(SQLiteFailure) {
+        let statement = try prepared(sql)
+        let failure = unsafe text.withUnsafeBytes { bytes -> SQLiteFailure? in
+            // Until the statement is reset, which is before the bytes go.
+            unsafe statement.bind(1, text: bytes)
+            defer { statement.reset() }
+            do throws(SQLiteFailure) {
+                while try statement.step(), body(statement) {}
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private func prepared(_ sql: String) throws(SQLiteFailure) -> Statement {
+        if let statement = statements[sql] { return statement }
+        let statement = try Statement(connection, sql)
+        statements[sql] = statement
+        return statement
+    }
+}
+
+extension Backlog {
+    /// `nil`: the row is not what was written.
+    init?(_ row: Statement) {
+        let (session, messages, bytes) = (row.integer(0), row.integer(1), row.integer(2))
+        guard messages >= 0, bytes >= 0, session >= 0, session < Int64(QueueKey.sessions),
+            messages > 0, !row.isNull(3)
+        else { return nil }
+        self.init(
+            session: UInt32(session), messages: UInt64(messages), bytes: UInt64(bytes),
+            firstSequence: QueueKey.sequence(row.integer(3)), lastSequence: QueueKey.sequence(row.integer(4)))
     }
 }
 

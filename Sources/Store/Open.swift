@@ -10,22 +10,24 @@ extension Store {
     /// - Parameters:
     ///   - maximumBytes: what the database's file may have; 0: no limit.
     ///   - minimumFree: bytes that should be free on the disk, see `StoreEvent.space`.
+    ///   - leaving: from so many sessions of clients that are away they are left out of `contents`.
     package static func open(
-        folder: String, mode: StoreMode, maximumBytes: UInt64 = 0, minimumFree: UInt64 = 0
+        folder: String, mode: StoreMode, maximumBytes: UInt64 = 0, minimumFree: UInt64 = 0, leaving: Int = .max
     ) throws(StoreError) -> Store {
         let paths = StorePaths(folder: folder)
         let lock = try FolderLock(paths)
         var notices: [StoreNotice] = []
-        if let why = try damage(paths, &notices) {
+        var contents = StoreContents()
+        if let why = try damage(paths, leaving, &contents, &notices) {
             notices.append(try setAside(paths, why))
             // Newly written: what is wrong now is no damage to recover from.
-            if let why = try damage(paths, &notices) {
+            if let why = try damage(paths, leaving, &contents, &notices) {
                 throw .unusable("read the new store \(paths.file)", why, advice: "check the disk")
             }
         }
         let (last, clock) = try marks(paths)
         let state = try StoreState(paths, mode, maximumBytes: maximumBytes, minimumFree: minimumFree)
-        return try Store(state, lock, notices: notices, savedClock: clock, lastMessage: last)
+        return try Store(state, lock, contents, notices: notices, savedClock: clock, lastMessage: last)
     }
 
     private static func marks(_ paths: StorePaths) throws(StoreError) -> (UInt64, ClockMark?) {
@@ -38,10 +40,12 @@ extension Store {
         }
     }
 
-    /// Makes the store if there is none, and brings it to this version.
-    /// - Returns: why it is damaged; `nil`: what is read at start can be read.
+    /// Makes the store if there is none, brings it to this version, and reads what the router begins with.
+    /// - Returns: why it is damaged; `nil`: that could be read.
     /// - Throws: where it can not be used although it is not damaged.
-    private static func damage(_ paths: StorePaths, _ notices: inout [StoreNotice]) throws(StoreError) -> String? {
+    private static func damage(
+        _ paths: StorePaths, _ leaving: Int, _ contents: inout StoreContents, _ notices: inout [StoreNotice]
+    ) throws(StoreError) -> String? {
         var header = FileHeader.read(paths.file)
         if header != .missing, StorePaths.exists(paths.marker) { return "damage was met while it was in use" }
         if header == .missing {
@@ -73,24 +77,16 @@ extension Store {
             try connection.configure(.commit, maximumBytes: 0)
             let found = try Schema.migrate(connection)
             if found < Schema.version { notices.append(.migrated(from: Int(found), to: Int(Schema.version))) }
-            try check(connection)
+            try Schema.addIndexes(connection)
+            _ = try ClockMark.load(connection)
+            contents = try Loader(connection).contents(leaving: leaving)
+            // Whether every table is there.
+            _ = try Applier(connection)
             return nil
         } catch {
             guard error.isDamage || error.isForeignSchema else { throw unusable(paths, error) }
             return error.description
         }
-    }
-
-    /// Reads everything that is loaded at start.
-    private static func check(_ connection: Connection) throws(SQLiteFailure) {
-        _ = try ClockMark.load(connection)
-        try Loading.sessions(connection) { _ in }
-        try Loading.subscriptions(connection) { _ in }
-        try Loading.received(connection) { _ in }
-        try Loading.marks(connection) { _ in }
-        _ = try Loading.backlogs(connection)
-        // Whether every table is there.
-        _ = try Applier(connection)
     }
 
     /// Makes a store under another name, fills it, and gives it its name when it is complete and synced.

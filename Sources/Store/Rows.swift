@@ -9,7 +9,7 @@ package struct StoredSession: Equatable, Sendable {
     package var version: UInt8
     /// Seconds that the session outlives its connection; `.max`: for ever.
     package var expiryInterval: UInt32
-    /// Seconds of the store's clock; 0: connected, or never.
+    /// Seconds of the store's clock; 0: connected. What does not end is far away.
     package var expiresAt: UInt64
     /// Opaque; empty: none.
     package var will: [UInt8]

@@ -41,6 +41,16 @@ enum Schema {
         "CREATE TABLE mark (place INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL)",
     ]
 
+    /// What finds the sessions that a router needs before it has loaded all. No part of a version: a program that does not
+    /// know them keeps them all the same.
+    private static let indexes = """
+        CREATE INDEX IF NOT EXISTS session_client ON session (client);
+        CREATE INDEX IF NOT EXISTS session_connected ON session (expires_at) WHERE expires_at = 0;
+        CREATE INDEX IF NOT EXISTS subscription_filter ON subscription (filter);
+        """
+
+    static func addIndexes(_ connection: Connection) throws(SQLiteFailure) { try connection.execute(indexes) }
+
     /// Brings a store of an older version, or an empty file, to this version.
     /// - Returns: the version it had.
     static func migrate(_ connection: Connection) throws(SQLiteFailure) -> Int32 {

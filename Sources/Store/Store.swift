@@ -1,5 +1,5 @@
 // The durable store as the router sees it: it hands over changes and asks for pages, and learns from a descriptor when
-// there is news. Nothing here waits for the disk but `open`, the loading at start (Load.swift) and `close`. Used by one
+// there is news. Nothing here waits for the disk but `open`, questions for sessions (Load.swift) and `close`. Used by one
 // thread; the two others are in Writer.swift and Reader.swift.
 
 internal import Glibc
@@ -22,6 +22,10 @@ package final class Store {
     /// The highest number of a shared message that is in use; 0: none is.
     package let lastMessage: UInt64
 
+    private var contents: StoreContents
+    /// For questions of the router's own thread.
+    var loader: Loader?
+
     private var lock: FolderLock?
     private var writer: pthread_t?
     private var reader: pthread_t?
@@ -30,10 +34,13 @@ package final class Store {
     private var markedSeconds: UInt64 = 0
 
     init(
-        _ state: StoreState, _ lock: FolderLock, notices: [StoreNotice], savedClock: ClockMark?, lastMessage: UInt64
+        _ state: StoreState, _ lock: FolderLock, _ contents: StoreContents, notices: [StoreNotice],
+        savedClock: ClockMark?,
+        lastMessage: UInt64
     ) throws(StoreError) {
         self.state = state
         self.lock = lock
+        self.contents = contents
         self.notices = notices
         self.savedClock = savedClock
         self.lastMessage = lastMessage
@@ -43,6 +50,12 @@ package final class Store {
     }
 
     deinit { close() }
+
+    /// What it had when it was opened; nothing the second time.
+    package func takeContents() -> StoreContents {
+        defer { contents = StoreContents() }
+        return contents
+    }
 
     /// Readable when `receive` has something to tell.
     package var descriptor: Int32 { state.news.descriptor }

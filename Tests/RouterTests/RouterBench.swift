@@ -25,8 +25,8 @@ struct RouterBench: ~Copyable {
         settings.stateDirectory = folder.path
         var router = try Router(
             welcome: Welcome(role: .router, worker: 1, generation: 1, name: "router"), settings: settings,
-            control: ControlChannel(descriptor: ends.worker), store: Router.openStore(settings))
-        try router.loadSessions()
+            control: ControlChannel(descriptor: ends.worker), store: Router.openStore(settings, leaving: 1))
+        router.loadSessions()
         let listeners = try Listeners(2)
         for link in 0..<2 {
             let offer = ChannelOffer(

@@ -14,8 +14,7 @@ import Testing
         }
         store.close()
         store = try folder.open()
-        var marks: [StoredMark] = []
-        try store.forEachMark { marks.append($0) }
+        let marks = store.takeContents().marks
         #expect(marks == [StoredMark(place: 7, bytes: 20), StoredMark(place: .max, bytes: 1 << 60)])
     }
 
@@ -28,8 +27,7 @@ import Testing
         try other.execute("UPDATE mark SET bytes = 21")
         let again = try folder.open()
         #expect(again.notices.count == 1)
-        var marks: [StoredMark] = []
-        try again.forEachMark { marks.append($0) }
+        let marks = again.takeContents().marks
         #expect(marks.isEmpty)
     }
 

@@ -241,21 +241,8 @@ import Testing
 }
 
 extension Store {
-    func sessions() throws -> [StoredSession] {
-        var rows: [StoredSession] = []
-        try forEachSession { rows.append($0) }
-        return rows
-    }
-
-    func subscriptions() throws -> [StoredSubscription] {
-        var rows: [StoredSubscription] = []
-        try forEachSubscription { rows.append($0) }
-        return rows
-    }
-
-    func received() throws -> [StoredReceived] {
-        var rows: [StoredReceived] = []
-        try forEachReceived { rows.append($0) }
-        return rows
-    }
+    func sessions() throws -> [StoredSession] { try sessions(.all).sessions }
+    func subscriptions() throws -> [StoredSubscription] { try sessions(.all).subscriptions }
+    func received() throws -> [StoredReceived] { try sessions(.all).received }
+    func backlogs() throws -> [Backlog] { try sessions(.all).backlogs }
 }
