@@ -241,6 +241,16 @@ import Testing
         _ = try Self.check(store, "half")
     }
 
+    /// Whatever its last page is for.
+    @Test(arguments: [1, 1000, 4096]) func aFileThatIsTooShortIsDamaged(missing: Int) throws {
+        let folder = TemporaryFolder()
+        try Self.fill(folder)
+        File.write(folder.file, Array(File.read(folder.file).dropLast(missing)))
+        let store = try folder.open()
+        let (why, _, _) = try #require(Self.recovered(store))
+        #expect(why.hasPrefix("its file has "))
+    }
+
     /// A process that was killed leaves its log: copied here while the store is open.
     @Test func theWriteAheadLogCountsAndItsTornEndDoesNot() throws {
         let folder = TemporaryFolder()

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -322,6 +323,35 @@ def test_the_will_of_who_was_connected_as_the_broker_died_is_sent(start_broker, 
 
 
 # MARK: many
+
+
+@pytest.mark.parametrize("how", ["kill", "router"])
+def test_who_is_away_is_loaded_when_needed(start_broker, opened, how):
+    """There are so many of them that a router does not wait for them (1,000). Messages and clients that come at once find
+    their sessions, and no filter is missed."""
+    count, name, broker = 1200, unique("many"), start_broker()
+
+    def leave_session(number):
+        with w.connected(broker.port(), f"{name}-{number}", **V311_DURABLE) as client:
+            client.subscribe([f"{name}/{number}/x", f"{name}/{number}/#", f"{name}/+/{number}/#"][number % 3], qos=1)
+
+    # Together, because each waits for the disk twice.
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(leave_session, range(count)))
+    with w.connected(broker.port(), f"{name}-member", **V311_DURABLE) as client:
+        client.subscribe(f"$share/group/{name}/1/x", qos=1)
+    broker = interrupt(broker, how, start_broker)
+    publisher, _ = reconnected(broker.port(), unique())
+    wanted = {"member": [], 1: [], 2: [], 1197: [], 1198: [], 1199: []}
+    for topic, receivers in [("1197/x", [1197]), ("1/x", [1, "member"]), ("any/1199", [1199]), ("any/1199/y/z", [1199]),
+                             ("1198", [1198]), ("nobody", [])]:
+        publish_all(opened(publisher), f"{name}/{topic}", [topic])
+        for receiver in receivers:
+            wanted[receiver].append(topic.encode())
+    for receiver, payloads in wanted.items():
+        client = opened(resumed(broker.port(), f"{name}-{receiver}", **V311_DURABLE))
+        assert [payload for payload, *_ in take(client, len(payloads))] == payloads
+        client.ping()
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
