@@ -26,6 +26,7 @@ package enum Event: String, Sendable, CaseIterable {
     case clientRefused = "client_refused"
     case connectionAbandoned = "connection_abandoned"
     case inputEndedWorker = "input_ended_worker"
+    case frameSkipped = "frame_skipped"
     case takeOver = "take_over"
     case protocolViolation = "protocol_violation"
     case limitReached = "limit_reached"
@@ -129,6 +130,11 @@ package enum Event: String, Sendable, CaseIterable {
             Description(
                 "c0a1e5d27b9f4c36a4e8d90b7f1c2e53", .error,
                 "client {client_id} from {peer} is disconnected: what it sent ended its worker twice: {bytes}")
+        case .frameSkipped:
+            Description(
+                "46e82a0ddbe349079aa81bfcc83df044", .error,
+                "client {client_id} is disconnected: a message of its ended router after router, and is left out: {bytes}"
+            )
         case .takeOver:
             Description(
                 "aecd25c0f50c4e51849f87d1e13250c2", .info,

@@ -81,6 +81,9 @@ extension Router {
     /// - Parameter anew: a former router may have handed it out: nobody gets it who has it.
     @inline(__always)
     mutating func route(_ message: Outgoing, anew: Bool = false) {
+        #if APUS_LAYOUT_VARIANT
+            trap(message)
+        #endif
         if !sleepers.isEmpty { wake(for: message) }
         let rows = tree.match(message.bytes.extracting(0..<message.topicLength).octets)
         if rows.count == 0 { return }

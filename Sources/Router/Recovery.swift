@@ -99,6 +99,7 @@ extension Router {
     }
 
     private mutating func endRecovery() {
+        ledger.clear()
         for number in resumptions.keys.sorted() {
             let link = Int(sessions[Int(number)].link)
             if link < 0 || links[link].phase != .resuming { endResumption(Int(number)) }

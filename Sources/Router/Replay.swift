@@ -31,6 +31,27 @@ extension Router {
             link: link, offset: offset,
             isAnswered: offset <= links[link].applied && header.flags & FrameHead.deferred == 0,
             isStored: offset <= storedMarks[links[link].worker] ?? 0)
+        if ledger.begin(links[link].worker, offset) {
+            try dispatchAnew(link, frame, header)
+        } else {
+            skip(link, frame, header)
+        }
+        replay = Replay()
+        guard links[link].isOpen else { return }
+        // What had waited, and does not any more.
+        if header.flags & FrameHead.deferred != 0, links[link].deferred.last != links[link].frameStart {
+            links[link].complete(links[link].frameStart)
+        }
+        if links[link].batch >= 0, links[link].outputEnd &- links[link].batch > ListenerLink.batchLength {
+            closeBatch(link)
+        }
+        if links[link].handled >= links[link].until {
+            links[link].phase = .replayed
+            watch(link, forRoom: links[link].isWatchedForRoom)
+        }
+    }
+
+    private mutating func dispatchAnew(_ link: Int, _ frame: RawSpan, _ header: FrameHead) throws(FrameError) {
         switch header.type {
         case .publish: try publishAnew(link, frame, header)
         case .acknowledge: try acknowledgeAnew(link, frame)
@@ -49,19 +70,6 @@ extension Router {
         // The one is known from `resume`, the other is about a channel that is gone.
         case .congestion, .consumed: break
         default: throw FrameError("a frame that is not for the router")
-        }
-        replay = Replay()
-        guard links[link].isOpen else { return }
-        // What had waited, and does not any more.
-        if header.flags & FrameHead.deferred != 0, links[link].deferred.last != links[link].frameStart {
-            links[link].complete(links[link].frameStart)
-        }
-        if links[link].batch >= 0, links[link].outputEnd &- links[link].batch > ListenerLink.batchLength {
-            closeBatch(link)
-        }
-        if links[link].handled >= links[link].until {
-            links[link].phase = .replayed
-            watch(link, forRoom: links[link].isWatchedForRoom)
         }
     }
 

@@ -79,7 +79,7 @@ package struct Router: ~Copyable {
     /// Topics whose retained message has changed while those of the store are loaded.
     var retainedSinceStart: Set<[UInt8]> = []
 
-    var counters = InlineArray<19, UInt64>(repeating: 0)
+    var counters = InlineArray<20, UInt64>(repeating: 0)
     var milliseconds = monotonicMilliseconds()
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     /// The store's clock, and its seconds in this turn.
@@ -92,6 +92,8 @@ package struct Router: ~Copyable {
     var sessionCount = 0
     /// Sessions that the store has and nobody has needed yet.
     var sleepers = Sleepers()
+    /// What is being handled anew, for the next router.
+    let ledger: ReplayLedger
     var connectionCount = 0
     var mostConnections = 0
     /// The sums of the listeners' counters, as the supervisor last told them.
@@ -143,6 +145,7 @@ package struct Router: ~Copyable {
         self.reading = reading
         nextStoredMessage = store.lastMessage + 1
         waitsForDisk = settings.durability == .commit
+        ledger = ReplayLedger("\(settings.stateDirectory)/router.replay")
         self.store = store
         self.welcome = welcome
         self.settings = settings

@@ -59,7 +59,11 @@ def upgraded(broker, folder):
     return text
 
 
-@pytest.mark.skipif(not (VARIANT / "apusd").exists(), reason="the variant is not built: make test does it")
+needs_variant = pytest.mark.skipif(
+    not (VARIANT / "apusd").exists(), reason="the variant is not built: make test does it")
+
+
+@needs_variant
 def test_another_layout_is_rolled_to_and_back_and_committed(programs, opened):  # noqa: F811
     broker = programs  # noqa: F811
     clients, load = Clients(broker, opened), Load(broker, opened)
@@ -111,3 +115,23 @@ def test_a_commit_waits_for_every_worker_to_be_of_the_program_on_disk(programs):
     assert "older than on disk" in broker.run("apusctl", "status")
     with pytest.raises(BrokerError, match="run apusctl upgrade first"):
         broker.run("apusctl", "upgrade", "--commit")
+
+
+@needs_variant
+def test_a_message_that_ends_every_router_is_left_out(start_broker, opened):
+    """The variant's router ends at messages to `apus/trap`. What others said meanwhile is delivered, once and in order."""
+    broker = start_broker(top={"libexec_dir": str(VARIANT)})
+    sender, receiver, deadly = (opened(w.connected(broker.port(), timeout=20)) for _ in range(3))
+    topic = unique("trap")
+    receiver.subscribe(topic, "apus/trap", qos=1)
+    sender.send(w.publish(topic, "before", 1, packet_id=1))
+    deadly.send(w.publish("apus/trap", "x", 1, packet_id=7))
+    sender.send(w.publish(topic, "after", 1, packet_id=2))
+    deadly.wait_closed(20)
+    assert "61 70 75 73 2f 74 72 61 70" in broker.log.wait("ended router after router"), "apus/trap"
+    for payload in (b"before", b"after"):
+        assert receiver.expect(w.PUBLISH).publish()[2] == payload
+    for packet_id in (1, 2):
+        assert sender.expect(w.PUBACK).body[:2] == w.u16(packet_id)
+    receiver.ping()
+    wait_until(lambda: broker.counted("frames_skipped") == 1, "the frame to be counted")

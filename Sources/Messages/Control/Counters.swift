@@ -43,6 +43,7 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case storeHeldBack
     case publishesDenied
     case publishesRefused
+    case framesSkipped
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }
