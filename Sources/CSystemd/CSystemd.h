@@ -8,21 +8,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// What the service manager is doing with the unit of this process: "restart", "stop", …, empty where it does nothing. Asked of PID 1
-// over the system bus, for half a second at most. Swift can not make the calls that take a variable number of arguments.
+// The system bus, which waits for half a second at most, and the path of the unit of this process, to be freed. Swift can not make the
+// calls that take a variable number of arguments. Returns: below 0 a negative errno.
+static inline int apus_open_bus(sd_bus **bus, char **path) {
+    char *unit = NULL;
+    int result = sd_pid_get_unit(0, &unit);
+    if (result >= 0) result = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, path);
+    if (result >= 0) result = sd_bus_open_system(bus);
+    if (result >= 0) result = sd_bus_set_method_call_timeout(*bus, 500000);
+    free(unit);
+    return result;
+}
+
+// What the service manager is doing with the unit of this process: "restart", "stop", …, empty where it does nothing. Asked of PID 1.
 // Returns: 0, or a negative errno where nobody answers.
 static inline int apus_unit_job(char *type, size_t size) {
     sd_bus *bus = NULL;
     sd_bus_error error = SD_BUS_ERROR_NULL;
     sd_bus_message *reply = NULL;
-    char *unit = NULL, *path = NULL, *found = NULL;
+    char *path = NULL, *found = NULL;
     const char *job = NULL;
     uint32_t number = 0;
     type[0] = 0;
-    int result = sd_pid_get_unit(0, &unit);
-    if (result >= 0) result = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
-    if (result >= 0) result = sd_bus_open_system(&bus);
-    if (result >= 0) result = sd_bus_set_method_call_timeout(bus, 500000);
+    int result = apus_open_bus(&bus, &path);
     if (result >= 0)
         result = sd_bus_get_property(bus, "org.freedesktop.systemd1", path, "org.freedesktop.systemd1.Unit", "Job",
                                      &error, &reply, "(uo)");
@@ -37,6 +45,22 @@ static inline int apus_unit_job(char *type, size_t size) {
     sd_bus_error_free(&error);
     sd_bus_flush_close_unref(bus);
     free(path);
-    free(unit);
     return result < 0 ? result : 0;
+}
+
+// How many descriptors the service manager keeps for the unit of this process (FileDescriptorStoreMax=). Asked of PID 1.
+// Returns: a negative errno where nobody answers.
+static inline int64_t apus_store_room(void) {
+    sd_bus *bus = NULL;
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    char *path = NULL;
+    uint32_t room = 0;
+    int result = apus_open_bus(&bus, &path);
+    if (result >= 0)
+        result = sd_bus_get_property_trivial(bus, "org.freedesktop.systemd1", path, "org.freedesktop.systemd1.Service",
+                                             "FileDescriptorStoreMax", &error, 'u', &room);
+    sd_bus_error_free(&error);
+    sd_bus_flush_close_unref(bus);
+    free(path);
+    return result < 0 ? result : (int64_t)room;
 }

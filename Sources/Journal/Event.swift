@@ -44,6 +44,7 @@ package enum Event: String, Sendable, CaseIterable {
     case rolling
     case parking
     case inheritanceLost = "inheritance_lost"
+    case descriptorStoreTooSmall = "descriptor_store_too_small"
     case stopping
     case stopped
     case linesHeldBack = "lines_held_back"
@@ -181,6 +182,10 @@ package enum Event: String, Sendable, CaseIterable {
                 "restarting: {count} connections wait with the service manager for the next process")
         case .inheritanceLost:
             Description("6d83c43b471e4f819863a97857b00550", .error, "{key} of the former process is lost: {reason}")
+        case .descriptorStoreTooSmall:
+            Description(
+                "d11c2df48531457c9f14f02b20083268", .warning,
+                "nothing outlives the supervisor: {reason}. Where it is restarted or killed, clients are disconnected")
         case .stopping:
             Description("a82046895b58497281d7a15dd4e137a8", .notice, "stopping: {reason}")
         case .stopped:

@@ -8,6 +8,7 @@ internal import Channel
 internal import Configuration
 internal import EventLoop
 internal import Glibc
+internal import Journal
 internal import Messages
 internal import Systemd
 
@@ -77,11 +78,33 @@ extension Supervisor {
     func bequeath() {
         guard estateFile != nil else { return }
         estateFile?.write(estate)
-        let kept = heirlooms.filter { !isPassed($0.key) }
         guard DescriptorStore.isAvailable else { return }
+        var kept = heirlooms.filter { !isPassed($0.key) }
+        noticeRoom(for: kept.count)
+        // Nothing rather than a part: without one of them the others are of no use, but keep workers from ending.
+        if storeProblem != nil { kept = [:] }
         for name in bequeathed.subtracting(kept.keys) { DescriptorStore.remove(name) }
         for (name, descriptor) in kept where !bequeathed.contains(name) { DescriptorStore.put(name, descriptor) }
         bequeathed = Set(kept.keys)
+    }
+
+    /// Says once whether systemd keeps as many descriptors as there are.
+    private func noticeRoom(for count: Int) {
+        guard count > storeRoom else {
+            storeProblem = nil
+            return
+        }
+        guard storeProblem == nil else { return }
+        storeProblem =
+            "systemd keeps \(storeRoom) descriptors of \(count), and therefore none; raise FileDescriptorStoreMax="
+        Journal.log(.descriptorStoreTooSmall, [.reason: storeProblem!])
+    }
+
+    /// Whether a restart can leave everything with systemd, the sockets of clients too.
+    var canBequeath: Bool {
+        let parts = openConnections / descriptorsPerPacket + places.count
+        return estateFile != nil && DescriptorStore.isAvailable && storeProblem == nil
+            && heirlooms.count + parts <= storeRoom
     }
 
     /// What there is, as the next supervisor has to know it.

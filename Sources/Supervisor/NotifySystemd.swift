@@ -29,7 +29,7 @@ extension Supervisor {
         var line = "\(count(ports.count, "listener")), \(count(openConnections, "connection"))"
         let missing = places.count { $0.worker?.phase != .ready }
         if missing > 0 { line += ", \(count(missing, "worker")) not ready" }
-        if let degradation { line += "; \(degradation)" }
+        if let problem = degradation ?? storeProblem { line += "; \(problem)" }
         guard line != statusLine else { return }
         statusLine = line
         Notify.send(.status(line))

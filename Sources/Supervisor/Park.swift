@@ -15,7 +15,7 @@ extension Supervisor {
     /// What SIGTERM means: the unit's job tells. Where nobody can be asked, a restart is assumed; if it is a stop after all,
     /// systemd closes what was left with it.
     func stopOrPark(_ now: UInt64) {
-        guard estateFile != nil, DescriptorStore.isAvailable, state == .ready else { return beginStop("SIGTERM", now) }
+        guard canBequeath, state == .ready else { return beginStop("SIGTERM", now) }
         switch UnitJob.read() {
         case .kind(let kind) where kind != "restart": beginStop("SIGTERM", now)
         case .none: beginStop("SIGTERM", now)

@@ -9,7 +9,7 @@ extension Supervisor {
     func statusReport(_ now: UInt64) -> StatusReport {
         StatusReport(
             version: apusVersion, pid: Int(getpid()), uptime: seconds(now - started), state: state.rawValue,
-            degraded: degradation, layout: Int(Layout.inForce), newestLayout: Int(Layout.newest),
+            degraded: degradation ?? storeProblem, layout: Int(Layout.inForce), newestLayout: Int(Layout.newest),
             connections: places.reduce(0) { $0 + $1.slots.count },
             workers: places.flatMap { [report($0, now)] + standbys(of: $0, now) },
             listeners: ports.map(report), counters: counters())

@@ -55,6 +55,9 @@ package final class Supervisor {
     var strangers: [pid_t] = []
     /// nil where no service manager keeps anything.
     var estateFile: EstateFile?
+    /// How many descriptors systemd keeps, as far as is known; and why it keeps none, in words.
+    var storeRoom = Int.max
+    var storeProblem: String?
     /// The names of what is kept.
     var bequeathed: Set<String> = []
     /// Pairs that hold clients' sockets, by what they are kept as: from when this supervisor begins to park until the next

@@ -29,6 +29,12 @@ package enum DescriptorStore {
 }
 
 extension DescriptorStore {
+    /// How many descriptors it takes; nil where nobody could be asked. Asks PID 1, for half a second at most.
+    package static func room() -> Int? {
+        let room = apus_store_room()
+        return room < 0 ? nil : Int(room)
+    }
+
     /// Waits until systemd has taken everything that was said, a second at most.
     package static func settle() {
         // Safe: the call has no pointers.

@@ -119,6 +119,44 @@ def test_the_supervisor_is_killed(broker, opened, others):
     assert broker.status()["connections"] == 6
 
 
+@pytest.fixture(params=[0, 8])
+def cramped(host, request):
+    """A unit for which systemd keeps nothing, or not enough."""
+    limit = host.root / "etc/systemd/system/apus.service.d/store.conf"
+    limit.write_text(f"[Service]\nFileDescriptorStoreMax={request.param}\n")
+    host.run("systemctl", "daemon-reload")
+    yield request.param
+    limit.unlink()
+    host.run("systemctl", "daemon-reload")
+
+
+def test_a_descriptor_store_that_is_too_small(cramped, broker, opened):
+    """It is said what follows from it, and nothing else follows."""
+    said = f"systemd keeps {cramped} descriptors of "
+    assert broker.status()["degraded"].startswith(said)
+    assert said in broker.run("systemctl", "show", "-P", "StatusText", "apus")
+    main = broker.main_pid()
+    journal = broker.run("journalctl", "-u", "apus", f"_PID={main}", "-o", "cat")
+    assert journal.count(said) == 1 and "FileDescriptorStoreMax=" in journal
+    clients = Clients(broker, opened)
+    for name in ("listener/mqtt", "listener/web", "router"):
+        broker.run("apusctl", "restart", name)
+        clients.talk()
+    broker.wait_served()
+    workers = {row["pid"] for row in broker.status()["workers"]}
+    for end in (lambda: broker.kill(broker.main_pid()), lambda: broker.run("systemctl", "restart", "apus")):
+        waiting = opened(w.connected(broker.port()))
+        end()
+        waiting.wait_closed()
+        wait_until(lambda: broker.main_pid() not in (0, main), "the next supervisor")
+        broker.wait_served()
+        main = broker.main_pid()
+        opened(w.connected(broker.port())).ping()
+        rows = {row["pid"] for row in broker.status()["workers"]}
+        assert not rows & workers
+        workers = rows
+
+
 def test_everything_is_killed(broker, opened):
     """Sockets end with the last process that has them. The next broker knows the connections, and ends them in order."""
     client = opened(w.connected(broker.port(), "had", version=w.V5, will=("had/will", "gone", 1, False)))
