@@ -68,10 +68,11 @@ extension Router {
             storeSession(number)
             sessions[number].flags.insert(.opening)
         }
-        if log.isEmpty {
+        if log.isEmpty || isStoreFull {
             links[link].append(answer)
         } else {
-            // That the client's former session is gone is promised as well, where there was one.
+            // That the client's former session is gone is promised as well, where there was one. A store that is full may not
+            // take even that for long, and nobody who has nothing to do with it is to wait.
             sessions[number].flags.insert(.opening)
             waitForCommit(
                 .opened(request(link), session: UInt32(number), acceptNumber: frame.acceptNumber, answer))
