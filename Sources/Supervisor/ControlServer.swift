@@ -74,6 +74,7 @@ extension Supervisor {
                 guard connection.query == nil else { break }
                 if case .restart = connection.job { break }
                 if case .upgrade = connection.job { break }
+                if case .reload = connection.job { break }
                 ask(for: connection, now)
                 continue
             }
@@ -116,7 +117,12 @@ extension Supervisor {
                 return
             }
             do throws(ReloadFailure) {
-                connection.answer(.reload(try reload(now)))
+                let (report, isAnsweredLater) = try reload(now) { .reload(connection.number, $0) }
+                guard !isAnsweredLater else {
+                    connection.job = .reload
+                    return
+                }
+                connection.answer(.reload(report))
                 connection.answer(.end(next: nil))
             } catch {
                 connection.answer(.error(Refusal(.reloadFailed, error.reason)))
@@ -138,7 +144,7 @@ extension Supervisor {
             case .clients(_, let cursor): Query(number: number, kind: .clients, cursor: cursor)
             case .kick(let clientID): Query(number: number, kind: .kick, text: clientID)
             // No router is asked for them.
-            case .restart, .upgrade: Query(number: number, kind: .clients)
+            case .restart, .upgrade, .reload: Query(number: number, kind: .clients)
             }
         let frame = query.encoded()
         guard frame.count <= controlPacketLimit else {
@@ -160,7 +166,7 @@ extension Supervisor {
         forget(answer.number)
         connection.query = nil
         switch job {
-        case .restart, .upgrade: break
+        case .restart, .upgrade, .reload: break
         case .kick(let clientID):
             finish(
                 connection,

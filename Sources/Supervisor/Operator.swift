@@ -14,6 +14,8 @@ final class Operator {
         case restart(places: [UInt32])
         /// The end of a roll.
         case upgrade
+        /// What a newer program shows.
+        case reload
     }
 
     /// Unsent bytes beyond which no more rows are fetched.

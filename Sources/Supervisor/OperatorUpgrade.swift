@@ -14,7 +14,11 @@ extension Supervisor {
             if commit {
                 try beginCommit(now)
             } else {
-                do throws(ReloadFailure) { try beginUpgrade(now) } catch { throw Refusal(.upgradeFailed, error.reason) }
+                do throws(ReloadFailure) {
+                    _ = try beginUpgrade(for: .upgrade(connection.number), now)
+                } catch {
+                    throw Refusal(.upgradeFailed, error.reason)
+                }
             }
             connection.job = .upgrade
             answerUpgraders(now)
@@ -50,7 +54,7 @@ extension Supervisor {
 
     /// Answers those who wait for the end of a roll, if it has come.
     func answerUpgraders(_ now: UInt64) {
-        guard rolling.isEmpty, !goesOver else { return }
+        guard rolling.isEmpty, !goesOver, proof == nil else { return }
         for connection in operators.values {
             guard case .upgrade = connection.job else { continue }
             finish(connection, degradation.map { .error(Refusal(.upgradeFailed, $0)) } ?? .end(next: nil))

@@ -24,7 +24,11 @@ extension Configuration {
 }
 
 extension Supervisor {
-    func reload(_ now: UInt64) throws(ReloadFailure) -> ReloadReport {
+    /// - Parameter asker: made of what has changed.
+    /// - Returns: what has changed; and whether the answer comes later, because a newer program shows first what it can.
+    func reload(
+        _ now: UInt64, for asker: (ReloadReport) -> Proof.Asker
+    ) throws(ReloadFailure) -> (report: ReloadReport, isAnsweredLater: Bool) {
         let new: Configuration
         do throws(ConfigurationErrors) {
             new = try Configuration.load(path: configurationPath, environment: environment)
@@ -59,8 +63,7 @@ extension Supervisor {
         if !report.needsRestart.isEmpty {
             Journal.log(.configurationNeedsRestart, [.key: report.needsRestart.joined(separator: ", ")])
         }
-        try beginUpgrade(now)
-        return report
+        return (report, try beginUpgrade(for: asker(report), now))
     }
 
     private func apply(_ next: Configuration, adding opened: [Port], _ now: UInt64) {
@@ -82,8 +85,8 @@ extension Supervisor {
         guard state == .ready else { return }
         Notify.send(.reloading)
         // A failure has been logged.
-        _ = try? reload(now)
-        Notify.send(.ready)
+        let answer = try? reload(now) { _ in .signal }
+        if answer?.isAnsweredLater != true { Notify.send(.ready) }
     }
 }
 

@@ -12,6 +12,8 @@ enum Source: Equatable {
     case `operator`(UInt32)
     /// The end of a process that is no child, by its worker.
     case process(UInt32)
+    /// The end of a newer program that shows what it can.
+    case proof
 
     var tag: UInt64 {
         switch self {
@@ -21,6 +23,7 @@ enum Source: Equatable {
         case .worker(let number): 3 << 56 | UInt64(number)
         case .operator(let number): 4 << 56 | UInt64(number)
         case .process(let number): 5 << 56 | UInt64(number)
+        case .proof: 6 << 56
         }
     }
 
@@ -33,6 +36,7 @@ enum Source: Equatable {
         case 3: self = .worker(number)
         case 4: self = .operator(number)
         case 5: self = .process(number)
+        case 6: self = .proof
         default: return nil
         }
     }
@@ -42,6 +46,8 @@ enum Source: Equatable {
 enum Timer: Hashable {
     /// Every worker's heartbeat, the status line, what the gauges say.
     case beat
+    /// A newer program ought to have shown by now what it can.
+    case proof
     case watchdog
     /// A place's back-off is over; by its label.
     case respawn(String)

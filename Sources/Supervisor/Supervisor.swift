@@ -46,6 +46,8 @@ package final class Supervisor {
     var inheritance = Inheritance([])
     /// Another program goes on at the turn's end.
     var goesOver = false
+    /// The newer program that shows what it can.
+    var proof: Proof?
     /// The places whose workers are replaced by newer ones, the one whose turn it is in front.
     var rolling: [UInt32] = []
     /// What is not as it should be, in words.
@@ -155,6 +157,7 @@ package final class Supervisor {
             if readiness != .writable { hear(worker, now) }
         case .operator(let number):
             if let connection = operators[number] { attend(connection, readiness, now) }
+        case .proof: proofEnded(now)
         case .process(let number):
             if let worker = workers[number] { bury(worker, .unknown, now) }
         }
@@ -163,6 +166,7 @@ package final class Supervisor {
     private func handle(_ timer: Timer, _ now: UInt64) {
         switch timer {
         case .beat: beat(now)
+        case .proof: proofExpired()
         case .watchdog: feedWatchdog(now)
         case .respawn(let label):
             if let place = places.first(where: { $0.label == label }) { fill(place, now) }

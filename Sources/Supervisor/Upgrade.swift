@@ -1,8 +1,6 @@
 // The supervisor becomes a newer one in place: the same process runs another program, which finds what it needs as a
 // restarted supervisor does, and its children as they were. Called by a reload.
-//
-// Afterwards nobody is left to fall back on, so the new program first shows, as a child, that it can read the
-// configuration and the estate.
+// Proof.swift has what comes before it.
 
 internal import CLinux
 internal import EventLoop
@@ -12,33 +10,36 @@ internal import Messages
 internal import Systemd
 
 extension Supervisor {
-    /// How long the new program may take to show that it can read everything: milliseconds.
-    private static let proofLimit: Int32 = 5000
     /// What the next program finds its descriptors by: `name=number`, with blanks between.
     static let heirloomsVariable = "APUS_HEIRLOOMS"
 
     /// The file that this process runs, or what has taken its place.
-    private var ownProgram: String {
+    var ownProgram: String {
         let path = readLink("/proc/self/exe")
         let deleted = " (deleted)"
         return path.hasSuffix(deleted) ? String(path.dropLast(deleted.count)) : path
     }
 
-    /// Goes over to the program on disk at the turn's end, if it is another one, and then to newer workers.
+    /// Goes over to the program on disk, if it is another one, and then to newer workers.
+    /// - Returns: whether the answer comes later.
     /// - Throws: where it is, and can not be used; nothing has changed then.
-    func beginUpgrade(_ now: UInt64) throws(ReloadFailure) {
-        guard isOutdated(getpid(), ownProgram) else { return beginRoll(now) }
-        guard places.allSatisfy({ $0.worker?.phase == .ready && !$0.isReplacing && !$0.isAsking }) else {
-            throw ReloadFailure(reason: "the new \(ownProgram) waits: workers are being replaced, reload again")
+    func beginUpgrade(for asker: Proof.Asker, _ now: UInt64) throws(ReloadFailure) -> Bool {
+        guard isOutdated(getpid(), ownProgram) else {
+            beginRoll(now)
+            return false
         }
+        try checkReadiness()
         if estateFile == nil { estateFile = try? EstateFile() }
         guard estateFile != nil else { throw ReloadFailure(reason: "no memory file can be made") }
         bequeath()
-        if let reason = disprove(ownProgram) {
-            Journal.log(.upgradeFailed, [.file: ownProgram, .reason: reason])
-            throw ReloadFailure(reason: "\(ownProgram) is newer and can not be used: \(reason)")
+        try prove(ownProgram, for: asker, now)
+        return true
+    }
+
+    func checkReadiness() throws(ReloadFailure) {
+        guard places.allSatisfy({ $0.worker?.phase == .ready && !$0.isReplacing && !$0.isAsking }) else {
+            throw ReloadFailure(reason: "the new \(ownProgram) waits: workers are being replaced, reload again")
         }
-        goesOver = true
     }
 
     /// Whether a process runs another file than that which has its path now.
@@ -50,25 +51,7 @@ extension Supervisor {
         return running.st_ino != present.st_ino || running.st_dev != present.st_dev
     }
 
-    /// - Returns: why a program can not go on from here; nil where it can.
-    private func disprove(_ program: String) -> String? {
-        let arguments = ["apusd", "--check", "--estate", "\(controlDescriptor)"] + configurationArguments
-        // The strings live through the call; the new process gets copies.
-        let process = unsafe withArguments(arguments) { list in
-            unsafe apus_spawn(program, list, estateFile!.descriptor, controlDescriptor)
-        }
-        guard process > 0 else { return "it can not be run: \(errorText(errno))" }
-        let descriptor = apus_process_descriptor(process)
-        if !isReadable(descriptor, milliseconds: Self.proofLimit) { Glibc.kill(process, SIGKILL) }
-        close(descriptor)
-        var status: Int32 = 0
-        // The call writes one integer.
-        guard unsafe waitpid(process, &status, 0) == process else { return "its end was not seen" }
-        if ExitStatus(status) == .exited(estateStatus) { return "it does not know layout \(Layout.inForce)" }
-        return status == 0 ? nil : "asked to read the configuration and the state, it ended with \(ExitStatus(status))"
-    }
-
-    private var configurationArguments: [String] { configurationPath.map { ["--config", $0] } ?? [] }
+    var configurationArguments: [String] { configurationPath.map { ["--config", $0] } ?? [] }
 
     /// Becomes the program on disk. Returns only where that failed: the broker goes on as it was.
     func goOver() {
@@ -111,18 +94,11 @@ extension Supervisor {
     }
 
     /// Calls `body` with C strings, and a null pointer behind them.
-    private func withArguments<R>(
+    func withArguments<R>(
         _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> R
     ) -> R {
         var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
         defer { for index in unsafe pointers.indices { unsafe free(pointers[index]) } }
         return unsafe body(&pointers)
-    }
-
-    /// Whether a descriptor becomes readable in time.
-    private func isReadable(_ descriptor: Int32, milliseconds: Int32) -> Bool {
-        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        // One entry.
-        return unsafe poll(&entry, 1, milliseconds) > 0
     }
 }

@@ -289,3 +289,24 @@ def test_a_newer_supervisor_that_can_not_go_on_is_not_taken(programs, opened):
     assert "can not be used" in broker.journal()
     assert (pids(broker), broker.main_pid()) == (before, main)
     clients.talk()
+
+
+def test_a_newer_supervisor_that_hangs_holds_nobody_up(programs, opened):
+    broker, clients = programs, Clients(programs, opened)
+    before, main = pids(broker), broker.main_pid()
+    hanging = broker.root / "root/hanging"
+    hanging.write_text("#!/bin/sh\ntouch /var/lib/apus/asked\nexec sleep 60\n")
+    put(broker, "usr/sbin/apusd", hanging)
+    reload = subprocess.Popen(["nsenter", "-t", str(broker.leader), "-a", "systemctl", "reload", "apus"],
+                              stderr=subprocess.DEVNULL)
+    wait_until((broker.root / "var/lib/apus/asked").exists, "the newer program to be asked")
+    for _ in range(3):
+        opened(w.connected(broker.port())).ping()
+        broker.kill(broker.worker("mqtt"))
+        clients.talk()
+    assert reload.poll() is None, "everything else waited for it"
+    assert reload.wait(20) != 0
+    assert "can not be used" in broker.journal()
+    broker.wait_served()
+    assert broker.main_pid() == main and pids(broker)["router", "router"] == before["router", "router"]
+    clients.talk()
