@@ -10,7 +10,11 @@ import subprocess
 from typing import Callable, NamedTuple
 
 from broker import BIN, BrokerError, wait_until
+from stored import fill
 from systemd import SystemdHost
+
+# Sessions of clients that are away, and retained messages.
+STORED = [int(count) for count in (os.environ.get("APUS_STORED") or "100000,500000").split(",")]
 
 # Hung workers are found within the window in which steady looks for pauses.
 CONFIGURATION = """
@@ -106,7 +110,7 @@ EVENTS = [
     Event("kill listener/web", kill("web"), CRASH),
     Event("kill router", kill("router"), CRASH),
     Event("kill listener/mqtt + router", kill("mqtt", "router"), CRASH),
-    Event("kill supervisor", kill("supervisor"), PLANNED),
+    Event("kill supervisor", kill("supervisor"), RESTART),
     Event("kill supervisor + router", kill("supervisor", "router"), RESTART),
     Event("kill supervisor + listener", kill("supervisor", "mqtt"), RESTART),
     Event("systemctl restart", restart_all, RESTART),
@@ -124,6 +128,7 @@ class Apus(SystemdHost):
         self.configure(CONFIGURATION)
         self.start()
         self.wait_served()
+        fill(self.port("mqtt"), *STORED)
 
     def __enter__(self):
         return self
