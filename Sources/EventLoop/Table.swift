@@ -45,9 +45,16 @@ package struct Table<Element>: ~Copyable {
         count &+= 1
     }
 
+    /// Makes room for so many values at once.
+    package mutating func reserve(_ wanted: Int) {
+        if wanted > capacity { grow(to: wanted) }
+    }
+
     @inlinable @inline(never)
-    mutating func grow() {
-        let larger = max(16, capacity * 2)
+    mutating func grow() { grow(to: max(16, capacity * 2)) }
+
+    @inlinable
+    mutating func grow(to larger: Int) {
         let room = UnsafeMutablePointer<Element>.allocate(capacity: larger)
         // All that there is moves; the former room is left uninitialized, as it is given back.
         unsafe room.moveInitialize(from: base, count: count)

@@ -12,6 +12,7 @@ extension Router {
     mutating func loadSessions() {
         let contents = store.takeContents()
         sessionCount = contents.loaded.sessions.count + contents.asleep
+        sessions.reserve(contents.highestNumber + 1)
         while sessions.count <= contents.highestNumber { sessions.append(Session()) }
         load(contents.loaded)
         if contents.asleep > 0 {
@@ -22,8 +23,10 @@ extension Router {
         }
         for mark in contents.marks { storedMarks[mark.place] = mark.bytes }
         isLoadingRetained = true
-        store.requestRetained(after: 0, rows: Self.retainedRows)
     }
+
+    /// Lets the retained messages come. Not before everybody is served: their reader would have a share in the time of that.
+    func requestRetained() { store.requestRetained(after: 0, rows: Self.retainedRows) }
 
     /// Takes over sessions that are not there yet, each with all that belongs to it.
     mutating func load(_ stored: StoredSessions) {

@@ -108,6 +108,7 @@ extension Router {
         if isStarting {
             isStarting = false
             leaveAll()
+            requestRetained()
             report(Ready())
         }
         for link in links.indices where links[link].isOpen && links[link].phase == .replayed {

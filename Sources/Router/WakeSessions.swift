@@ -44,7 +44,7 @@ struct Sleepers {
 
 extension Router {
     /// Numbers that are looked at in one turn.
-    private static var wakingAtOnce: Int { 256 }
+    private static var wakingAtOnce: Int { 128 }
     /// Topics that are remembered.
     private static var wokenTopics: Int { 65_536 }
 

@@ -104,7 +104,9 @@ struct RouterBench: ~Copyable {
             || (router.isRecovering && !router.links.contains { $0.isOpen && $0.phase == .greeting })
     }
 
-    var isReading: Bool { router.durables.contains { $0.isReading } || router.isLoadingRetained }
+    var isReading: Bool {
+        router.durables.contains { $0.isReading } || router.isLoadingRetained && !router.isStarting
+    }
 
     /// Lets time pass.
     mutating func pass(milliseconds: UInt64 = 0, seconds: UInt32 = 0) {
