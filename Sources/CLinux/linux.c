@@ -17,4 +17,9 @@ int apus_memory_file(const char *name, uint64_t bytes) {
     return fd;
 }
 
+void *apus_map(void *former, size_t former_bytes, size_t bytes) {
+    if (former_bytes > 0) return mremap(former, former_bytes, bytes, MREMAP_MAYMOVE);
+    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
 int apus_process_descriptor(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }

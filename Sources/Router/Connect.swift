@@ -16,14 +16,14 @@ extension Router {
         } else {
             wake(client: frame.clientIdentifier)
         }
-        if let former = clients[frame.clientIdentifier] {
+        if let former = session(ofClient: frame.clientIdentifier) {
             // Of two claims the one that was accepted later holds, whichever listener speaks first.
             if sessions[Int(former)].isConnected, sessions[Int(former)].acceptNumber > frame.acceptNumber {
                 return refuse(link, frame, .sessionTakenOver)
             }
             if sessions[Int(former)].isConnected { takeOver(Int(former), frame) }
         }
-        if let former = clients[frame.clientIdentifier] {
+        if let former = session(ofClient: frame.clientIdentifier) {
             if !frame.cleanStart { return resume(Int(former), link, frame) }
             // [MQTT-3.1.2-4]: the session and all that belongs to it is forgotten before the new one begins.
             end(Int(former), publishWill: true)
@@ -60,7 +60,7 @@ extension Router {
     private mutating func begin(_ link: Int, _ frame: ConnectFrame, _ expiry: UInt32) {
         let number = takeNumber()
         sessions[number].clientIdentifier = frame.clientIdentifier
-        clients[frame.clientIdentifier] = UInt32(number)
+        clients.insert(UInt32(number), frame.clientIdentifier)
         join(number, link, frame)
         let answer = connack(frame, .success, isPresent: false, expiry: expiry)
         if expiry > 0 {

@@ -52,7 +52,7 @@ extension Router {
             retire()
             report(Stopped())
         case .retire:
-            retire()
+            retire(isFollowed: true)
             report(Retired())
         default: throw FrameError("a frame that is not for a router that serves")
         }
@@ -103,7 +103,7 @@ extension Router {
         switch query.kind {
         case .clients: answerClients(query)
         case .kick:
-            guard let number = clients[Array(query.text.utf8)], sessions[Int(number)].isConnected else {
+            guard let number = session(ofClient: Array(query.text.utf8)), sessions[Int(number)].isConnected else {
                 return report(Answer(number: query.number, nextCursor: nil, clients: []))
             }
             let row = row(Int(number))

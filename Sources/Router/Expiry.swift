@@ -8,7 +8,7 @@ import Store
 
 extension Router {
     /// Sessions that are looked at in one turn.
-    private static var sweep: Int { 16_384 }
+    private static var sweep: Int { 2048 }
 
     /// Looks at all sessions once a second, a part of them each turn.
     ///
@@ -21,7 +21,8 @@ extension Router {
             countIdentifiers()
         }
         let end = min(sweeping + Self.sweep, sessions.count)
-        for number in sweeping..<end where sessions[number].flags.contains([.away, .durable]) {
+        for number in sweeping..<end
+        where sessions.has(number) && sessions[number].flags.contains([.away, .durable]) {
             let endsAt = durables[Int(sessions[number].durable)].endsAt
             guard endsAt != 0, endsAt < now else { continue }
             count(.sessionsExpired)

@@ -77,11 +77,10 @@ extension Router {
         clearQueue(number)
         endReplays(number)
         tree.removeAll(session: UInt32(number))
-        clients[identifier] = nil
+        clients.remove(UInt32(number), identifier)
         if isDurable {
             log.removeSession(UInt32(number))
-            durables[Int(sessions[number].durable)] = DurableState()
-            freeDurables.append(sessions[number].durable)
+            durables.remove(sessions[number].durable)
         }
         sessions[number] = Session()
         freeSessions.append(UInt32(number))
@@ -111,15 +110,7 @@ extension Router {
 
     /// Gives a session what it needs to outlive its connection.
     mutating func makeDurable(_ number: Int, _ expiry: UInt32) {
-        var state = DurableState()
-        state.expiry = expiry
-        if let free = freeDurables.popLast() {
-            durables[Int(free)] = state
-            sessions[number].durable = free
-        } else {
-            durables.append(state)
-            sessions[number].durable = UInt32(durables.count - 1)
-        }
+        sessions[number].durable = durables.insert(expiry: expiry)
         sessions[number].flags.insert(.durable)
     }
 }

@@ -12,15 +12,11 @@ extension Router {
     mutating func loadSessions() {
         let contents = store.takeContents()
         sessionCount = contents.loaded.sessions.count + contents.asleep
-        sessions.reserve(contents.highestNumber + 1)
-        while sessions.count <= contents.highestNumber { sessions.append(Session()) }
+        // Twice what there is: those who come beside are not to move what is there.
+        sessions.reserve(2 * contents.highestNumber + 2)
+        sessions.leaveOut(upTo: contents.highestNumber + 1)
         load(contents.loaded)
-        if contents.asleep > 0 {
-            sleepers.begin(contents.asleep, numbers: sessions.count)
-            for session in contents.loaded.sessions { sleepers.wake(session.number) }
-        } else {
-            for number in sessions.indices where sessions[number].flags.isEmpty { freeSessions.append(UInt32(number)) }
-        }
+        if contents.asleep > 0 { sleepers = Sleepers(numbers: sessions.count) } else { endWaking() }
         for mark in contents.marks { storedMarks[mark.place] = mark.bytes }
         isLoadingRetained = true
     }
@@ -32,10 +28,8 @@ extension Router {
     mutating func load(_ stored: StoredSessions) {
         for session in stored.sessions {
             let number = Int(session.number)
-            sessions[number].flags = [.exists, .away]
-            sessions[number].version = session.version
-            sessions[number].clientIdentifier = session.clientIdentifier
-            clients[session.clientIdentifier] = session.number
+            sessions.put(Session(session), at: number)
+            clients.insert(session.number, session.clientIdentifier)
             makeDurable(number, session.expiryInterval)
             durables[Int(sessions[number].durable)].endsAt = UInt32(clamping: session.expiresAt)
             wills[session.number] = Self.will(session.will)
@@ -52,7 +46,7 @@ extension Router {
         for backlog in stored.backlogs {
             let number = Int(backlog.session)
             let durable = Int(sessions[number].durable)
-            durables[durable].stored = UInt32(clamping: backlog.messages)
+            durables.setStored(UInt32(clamping: backlog.messages), of: durable)
             durables[durable].nextSequence = backlog.lastSequence + 1
             sessions[number].queue.waiting = UInt32(clamping: backlog.messages)
             sessions[number].queue.bytes = backlog.bytes
@@ -62,7 +56,8 @@ extension Router {
 
     /// Who was connected when the last router ended, and is not now, is away since then.
     mutating func leaveAll() {
-        for number in sessions.indices where sessions[number].flags.isSuperset(of: [.durable, .away]) {
+        for number in sessions.indices
+        where sessions.has(number) && sessions[number].flags.isSuperset(of: [.durable, .away]) {
             let durable = Int(sessions[number].durable)
             guard durables[durable].endsAt == 0 else { continue }
             let expiry = durables[durable].expiry
@@ -78,7 +73,7 @@ extension Router {
         }
     }
 
-    private static var retainedRows: Int { 1024 }
+    private static var retainedRows: Int { 256 }
 
     /// A piece of the retained messages has come. What has changed since the start is not undone by what was stored.
     mutating func loadRetained(_ page: borrowing RetainedPage) {
@@ -107,5 +102,15 @@ extension Router {
     /// Notes that a topic's retained message has changed since the start, as long as not all are loaded.
     mutating func noteRetained(_ topic: Span<UInt8>) {
         if isLoadingRetained { retainedSinceStart.insert(topic.raw.array) }
+    }
+}
+
+extension Session {
+    /// As its client has left it.
+    fileprivate init(_ stored: StoredSession) {
+        self.init()
+        flags = [.exists, .away]
+        version = stored.version
+        clientIdentifier = stored.clientIdentifier
     }
 }

@@ -62,7 +62,7 @@ extension Router {
             store.declareDamaged()
             count(.messagesDropped, by: Int(lost))
             sessions[number].queue.waiting -= lost
-            durables[durable].stored = 0
+            durables.setStored(0, of: durable)
         } else if durables[durable].readAfter < commits.committed {
             readMore(number)
         } else {
@@ -103,7 +103,7 @@ extension Router {
             identifiers: identifiers, to: &sessions[number].queue)
         // It was counted already, as one that lies in the store.
         if durables[durable].stored > 0 {
-            durables[durable].stored -= 1
+            durables.setStored(durables[durable].stored - 1, of: durable)
             sessions[number].queue.waiting -= 1
             sessions[number].queue.bytes -= min(UInt64(size), sessions[number].queue.bytes)
         }
@@ -162,7 +162,7 @@ extension Router {
         clearQueue(number)
         sessions[number].queue.waiting = queue.waiting
         sessions[number].queue.bytes = queue.bytes
-        durables[durable].stored = queue.waiting
+        durables.setStored(queue.waiting, of: durable)
         sessions[number].outgoing.removeAll()
         durables[durable].notResent = 0
     }

@@ -88,7 +88,7 @@ extension Router {
         let bytes = sessions[number].queue.bytes + UInt64(size)
         log.trim(
             UInt32(number), messages: 1, bytes: bytes > settings.queueBytes ? bytes - settings.queueBytes : 0)
-        durables[Int(durable)].stored -= 1
+        durables.setStored(durables[Int(durable)].stored - 1, of: Int(durable))
         sessions[number].queue.waiting -= 1
         return false
     }
@@ -100,12 +100,12 @@ extension Router {
         let durable = Int(sessions[number].durable)
         if trim.messages == 0 {
             // All that is left has an identifier, and stays.
-            durables[durable].stored += 1
+            durables.setStored(durables[durable].stored + 1, of: durable)
             sessions[number].queue.waiting += 1
             return
         }
         let more = UInt32(min(trim.messages > 1 ? trim.messages - 1 : 0, UInt64(durables[durable].stored)))
-        durables[durable].stored -= more
+        durables.setStored(durables[durable].stored - more, of: durable)
         sessions[number].queue.waiting -= more
         sessions[number].queue.bytes -= min(trim.bytes, sessions[number].queue.bytes)
         count(.messagesDropped, by: Int(more))

@@ -11,23 +11,24 @@ extension Router {
     private static var lastWords: UInt64 { 250 }
 
     /// Everything that is to outlive the router is written, and the store closed.
-    mutating func closeStore() {
+    private mutating func closeStore(isFollowed: Bool) {
         // What is being taken over is as whole in the store, and with the listeners, as it was before.
         guard !isRecovering else {
-            store.close()
+            store.close(isFollowed: isFollowed)
             return
         }
-        for number in sessions.indices where sessions[number].isConnected {
+        for number in sessions.indices where sessions.has(number) && sessions[number].isConnected {
             if sessions[number].isDurable { writeQueue(number) } else { keepWholeBacklog(of: number) }
         }
         writeLingering(all: true)
         if !log.isEmpty { submit() }
-        handle(store.close())
+        handle(store.close(isFollowed: isFollowed))
     }
 
     /// Ends in order: nothing is read any more.
-    mutating func retire() {
-        closeStore()
+    /// - Parameter isFollowed: another router waits to begin.
+    mutating func retire(isFollowed: Bool = false) {
+        closeStore(isFollowed: isFollowed)
         let limit = monotonicMilliseconds() + Self.lastWords
         for link in links.indices where links[link].isOpen {
             if !isRecovering, log.isEmpty, commits.submitted == commits.committed {

@@ -22,10 +22,8 @@ package struct Router: ~Copyable {
     var sessions = Table<Session>()
     var freeSessions: [UInt32] = []
     /// What those have in addition that outlive their connections.
-    var durables = Table<DurableState>()
-    var freeDurables: [UInt32] = []
-    /// The session of a client identifier.
-    var clients: [[UInt8]: UInt32] = [:]
+    var durables = Durables()
+    var clients = ClientTable()
     var wills: [UInt32: ConnectFrame.Will] = [:]
     /// When wills are to be published whose connections are over, in seconds of the store's clock.
     var delayedWills: [UInt32: UInt32] = [:]

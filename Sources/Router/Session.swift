@@ -67,23 +67,3 @@ struct Session {
 
     var isConnected: Bool { link >= 0 }
 }
-
-/// What a session has in addition that outlives its connection.
-struct DurableState {
-    /// Seconds that it outlives its connection; `UInt32.max`: it does not end.
-    var expiry: UInt32 = 0
-    /// Seconds of the store's clock at which it ends; 0: it is connected; `UInt32.max`: it does not end.
-    var endsAt: UInt32 = 0
-    /// The sequence of the next message.
-    var nextSequence: UInt64 = 1
-    /// The last message that lies in memory, or was there; those behind it lie in the store only.
-    var loadedThrough: UInt64 = 0
-    /// Messages that lie in the store only.
-    var stored: UInt32 = 0
-    /// Packet identifiers in flight that were not sent again on this connection.
-    var notResent: UInt32 = 0
-    /// A page of them was asked for.
-    var isReading = false
-    /// The last transaction on disk when it was asked for; `UInt64.max`: all were.
-    var readAfter: UInt64 = 0
-}

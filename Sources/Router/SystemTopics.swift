@@ -57,7 +57,6 @@ extension Router {
 
     /// Messages that wait for sessions, and what they take.
     var queuedMessages: (messages: UInt64, bytes: UInt64) {
-        let stored = durables.map { UInt64($0.stored) }.reduce(0, +)
-        return (UInt64(queues.count) + stored, UInt64(queues.messages.bytes))
+        (UInt64(queues.count) + durables.stored, UInt64(queues.messages.bytes))
     }
 }

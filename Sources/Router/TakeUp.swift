@@ -39,8 +39,10 @@ extension Router {
         guard session(link, connect.slot, connect.generation) == nil, connect.slot < Self.slotLimit,
             !connect.clientIdentifier.isEmpty
         else { throw FrameError("a connection that can not be resumed") }
-        wake(client: connect.clientIdentifier)
-        if let rival = clients[connect.clientIdentifier], sessions[Int(rival)].isConnected {
+        // A session that ends with its connection is all that its client has: the end of another one was written before the
+        // client heard of this one, or is made up for when that is met (WakeSessions.swift).
+        if connect.sessionExpiry > 0 { wake(client: connect.clientIdentifier) }
+        if let rival = session(ofClient: connect.clientIdentifier), sessions[Int(rival)].isConnected {
             // Of two claims the one that was accepted later holds.
             guard sessions[Int(rival)].acceptNumber < connect.acceptNumber else {
                 links[link].append(
@@ -84,7 +86,7 @@ extension Router {
 
     /// The session of a connection: the stored one, or a new one.
     private mutating func find(_ connect: ConnectFrame) -> Int {
-        if let stored = clients[connect.clientIdentifier] {
+        if let stored = session(ofClient: connect.clientIdentifier) {
             let expiry = durables[Int(sessions[Int(stored)].durable)].expiry
             if (expiry > 0) == (connect.sessionExpiry > 0) { return Int(stored) }
             // A clean start that the store does not know.
@@ -92,7 +94,7 @@ extension Router {
         }
         let number = takeNumber()
         sessions[number].clientIdentifier = connect.clientIdentifier
-        clients[connect.clientIdentifier] = UInt32(number)
+        clients.insert(UInt32(number), connect.clientIdentifier)
         if connect.sessionExpiry > 0 {
             makeDurable(number, connect.sessionExpiry)
             wills[UInt32(number)] = connect.will

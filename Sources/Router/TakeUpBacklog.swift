@@ -46,7 +46,7 @@ extension Router {
     {
         durables[durable].loadedThrough = row.sequence
         if durables[durable].stored > 0 {
-            durables[durable].stored -= 1
+            durables.setStored(durables[durable].stored - 1, of: durable)
             sessions[number].queue.waiting -= 1
             sessions[number].queue.bytes -= min(UInt64(bytes.byteCount), sessions[number].queue.bytes)
         }
@@ -77,8 +77,7 @@ extension Router {
     private mutating func forgetDurable(_ number: Int) {
         let durable = sessions[number].durable
         sessions[number].queue.waiting -= durables[Int(durable)].stored
-        durables[Int(durable)] = DurableState()
-        freeDurables.append(durable)
+        durables.remove(durable)
         sessions[number].durable = noEntry
         sessions[number].flags.remove(.durable)
     }

@@ -11,35 +11,21 @@ import Store
 /// Which sessions are in the store only.
 struct Sleepers {
     /// None is, or none any more.
-    private(set) var isEmpty = true
-    /// By number: what is here, was here, or was never there.
-    private var isAwake: [Bool] = []
-    private var count = 0
-    /// The first number that was not looked at.
-    private(set) var next: UInt32 = 0
+    var isEmpty: Bool { next == end }
+    /// The first number that was not looked at, and the one behind the last.
+    private var next = 0
+    private var end = 0
     /// Topics for whose sessions the store was asked.
     var topics: Set<[UInt8]> = []
 
-    mutating func begin(_ count: Int, numbers: Int) {
-        isEmpty = count == 0
-        self.count = count
-        isAwake = [Bool](repeating: false, count: numbers)
+    init(numbers: Int = 0) { end = numbers }
+
+    /// The numbers to look at next, while there are some.
+    mutating func takeNext(_ most: Int) -> ClosedRange<UInt32> {
+        let first = next
+        next = min(next + most, end)
+        return UInt32(first)...UInt32(next - 1)
     }
-
-    func isAsleep(_ number: UInt32) -> Bool { Int(number) < isAwake.count && !isAwake[Int(number)] }
-
-    mutating func wake(_ number: UInt32) { isAwake[Int(number)] = true }
-
-    /// The numbers to look at next; nil: that were all.
-    mutating func takeNext(_ most: Int) -> ClosedRange<UInt32>? {
-        guard Int(next) < isAwake.count else { return nil }
-        let end = min(Int(next) + most, isAwake.count)
-        defer { next = UInt32(end) }
-        return next...UInt32(end - 1)
-    }
-
-    /// Numbers that no session has.
-    var free: [UInt32] { isAwake.indices.filter { !isAwake[$0] }.map { UInt32($0) } }
 }
 
 extension Router {
@@ -51,7 +37,7 @@ extension Router {
     /// A client is about to connect, or is connected.
     @inline(never)
     mutating func wake(client identifier: [UInt8]) {
-        guard !sleepers.isEmpty, clients[identifier] == nil else { return }
+        guard !sleepers.isEmpty, session(ofClient: identifier) == nil else { return }
         ask { store throws(StoreError) in
             guard let number = try store.session(ofClient: identifier) else { return [] }
             return [number]
@@ -72,7 +58,7 @@ extension Router {
 
     private mutating func ask(_ question: (Store) throws(StoreError) -> [UInt32]) {
         do throws(StoreError) {
-            for number in try question(store) where sleepers.isAsleep(number) { try wake(number...number) }
+            for number in try question(store) where isAsleep(number) { try wake(number...number) }
         } catch {
             loadingFailed(error)
         }
@@ -82,21 +68,43 @@ extension Router {
     mutating func wakeSome() {
         guard !isRecovering else { return }
         do throws(StoreError) {
-            if let numbers = sleepers.takeNext(Self.wakingAtOnce) { return try wake(numbers) }
+            try store.renewAnswers()
+            try wake(sleepers.takeNext(Self.wakingAtOnce))
         } catch {
             return loadingFailed(error)
         }
-        freeSessions.append(contentsOf: sleepers.free)
-        sleepers = Sleepers()
-        store.endLoading()
+        if sleepers.isEmpty { endWaking() }
     }
 
     private mutating func wake(_ numbers: ClosedRange<UInt32>) throws(StoreError) {
         var stored = try store.sessions(numbers)
         // What has changed since the start is not undone by what was stored.
-        stored.keep { sleepers.isAsleep($0) }
+        stored.keep { isAsleep($0) }
+        let outdated = stored.sessions.filter { session(ofClient: $0.clientIdentifier) != nil }.map(\.number)
+        if !outdated.isEmpty {
+            forget(outdated)
+            stored.keep { isAsleep($0) }
+        }
         load(stored)
-        for session in stored.sessions { sleepers.wake(session.number) }
+    }
+
+    /// Sessions whose clients have begun others, which the store was not told before a router ended.
+    private mutating func forget(_ outdated: [UInt32]) {
+        for number in outdated {
+            sessions.put(Session(), at: Int(number))
+            freeSessions.append(number)
+            sessionCount -= 1
+            log.removeSession(number)
+        }
+    }
+
+    func isAsleep(_ number: UInt32) -> Bool { Int(number) < sessions.count && !sessions.has(Int(number)) }
+
+    /// All sessions that there are have been loaded: numbers without one are free.
+    mutating func endWaking() {
+        freeSessions.append(contentsOf: sessions.putAll(Session()).map { UInt32($0) })
+        sleepers = Sleepers()
+        store.endLoading()
     }
 
     private mutating func loadingFailed(_ error: StoreError) {

@@ -117,6 +117,9 @@ final class Connection {
 
     // MARK: The write-ahead log
 
+    /// The end of this connection moves nothing into the file, even if it is the last one: nobody waits for the disk.
+    func keepLog() { unsafe apus_sqlite_keep_log(handle) }
+
     /// From now on `pagesInLog` says how long the write-ahead log is, and nobody but the caller moves it into the file.
     func countLogPages() {
         let pages = UnsafeMutablePointer<Int32>.allocate(capacity: 1)

@@ -55,6 +55,12 @@ extension Store {
         return try load { loader throws(SQLiteFailure) in try loader.sessions(matching: topic) }
     }
 
+    /// From now on questions are answered with what is on the disk now, and not when the first of them was asked. To be
+    /// called every now and then while there are questions.
+    package func renewAnswers() throws(StoreError) {
+        try load { loader throws(SQLiteFailure) in try loader.renew() }
+    }
+
     /// Gives back what the questions above need.
     package func endLoading() { loader = nil }
 
@@ -83,7 +89,14 @@ final class Loader {
     private let connection: Connection
     private var statements: [String: Statement] = [:]
 
-    init(_ connection: Connection) { self.connection = connection }
+    /// Many questions are asked in one transaction: the locks for one each would cost more than its answer.
+    init(_ connection: Connection) throws(SQLiteFailure) {
+        self.connection = connection
+        try connection.execute("BEGIN")
+    }
+
+    /// Ends the transaction and begins the next: the write-ahead log can not begin anew while there is one.
+    func renew() throws(SQLiteFailure) { try connection.execute("COMMIT; BEGIN") }
 
     /// What the router begins with.
     /// - Parameter leaving: sessions of clients that are away are left for later if they are so many, and far more than the

@@ -17,34 +17,33 @@ extension Store {
         let paths = StorePaths(folder: folder)
         let lock = try FolderLock(paths)
         var notices: [StoreNotice] = []
-        var contents = StoreContents()
-        if let why = try damage(paths, leaving, &contents, &notices) {
+        var beginning = Beginning()
+        if let why = try damage(paths, leaving, &beginning, &notices) {
             notices.append(try setAside(paths, why))
             // Newly written: what is wrong now is no damage to recover from.
-            if let why = try damage(paths, leaving, &contents, &notices) {
+            if let why = try damage(paths, leaving, &beginning, &notices) {
                 throw .unusable("read the new store \(paths.file)", why, advice: "check the disk")
             }
         }
-        let (last, clock) = try marks(paths)
         let state = try StoreState(paths, mode, maximumBytes: maximumBytes, minimumFree: minimumFree)
-        return try Store(state, lock, contents, notices: notices, savedClock: clock, lastMessage: last)
+        return try Store(state, lock, beginning, notices: notices)
     }
 
-    private static func marks(_ paths: StorePaths) throws(StoreError) -> (UInt64, ClockMark?) {
-        do throws(SQLiteFailure) {
-            let connection = try Connection(paths.file, .read)
-            let last = try connection.integer("SELECT max(id) FROM message")
-            return (UInt64(max(last, 0)), try ClockMark.load(connection))
-        } catch {
-            throw unusable(paths, error)
-        }
+    /// What is read of a store when it is opened.
+    struct Beginning {
+        var contents = StoreContents()
+        /// The highest number of a shared message.
+        var lastMessage: UInt64 = 0
+        var clock: ClockMark?
+        /// The connection that read it.
+        var loader: Loader?
     }
 
     /// Makes the store if there is none, brings it to this version, and reads what the router begins with.
     /// - Returns: why it is damaged; `nil`: that could be read.
     /// - Throws: where it can not be used although it is not damaged.
     private static func damage(
-        _ paths: StorePaths, _ leaving: Int, _ contents: inout StoreContents, _ notices: inout [StoreNotice]
+        _ paths: StorePaths, _ leaving: Int, _ beginning: inout Beginning, _ notices: inout [StoreNotice]
     ) throws(StoreError) -> String? {
         var header = FileHeader.read(paths.file)
         if header != .missing, StorePaths.exists(paths.marker) { return "damage was met while it was in use" }
@@ -74,14 +73,18 @@ extension Store {
         }
         do throws(SQLiteFailure) {
             let connection = try Connection(paths.file, .write)
+            connection.keepLog()
             try connection.configure(.commit, maximumBytes: 0)
             let found = try Schema.migrate(connection)
             if found < Schema.version { notices.append(.migrated(from: Int(found), to: Int(Schema.version))) }
             try Schema.addIndexes(connection)
-            _ = try ClockMark.load(connection)
-            contents = try Loader(connection).contents(leaving: leaving)
             // Whether every table is there.
             _ = try Applier(connection)
+            let loader = try Loader(connection)
+            beginning = Beginning(
+                contents: try loader.contents(leaving: leaving),
+                lastMessage: UInt64(max(try connection.integer("SELECT max(id) FROM message"), 0)),
+                clock: try ClockMark.load(connection), loader: loader)
             return nil
         } catch {
             guard error.isDamage || error.isForeignSchema else { throw unusable(paths, error) }

@@ -34,17 +34,16 @@ package final class Store {
     private var markedSeconds: UInt64 = 0
 
     init(
-        _ state: StoreState, _ lock: FolderLock, _ contents: StoreContents, notices: [StoreNotice],
-        savedClock: ClockMark?,
-        lastMessage: UInt64
+        _ state: StoreState, _ lock: FolderLock, _ beginning: Beginning, notices: [StoreNotice]
     ) throws(StoreError) {
         self.state = state
         self.lock = lock
-        self.contents = contents
+        contents = beginning.contents
         self.notices = notices
-        self.savedClock = savedClock
-        self.lastMessage = lastMessage
-        markedSeconds = savedClock?.storeSeconds ?? 0
+        savedClock = beginning.clock
+        lastMessage = beginning.lastMessage
+        loader = beginning.loader
+        markedSeconds = beginning.clock?.storeSeconds ?? 0
         writer = try startThread { Writer(state).run() }
         reader = try startThread { Reader(state).run() }
     }
@@ -139,10 +138,16 @@ package final class Store {
     }
 
     /// Stores everything that was submitted and closes the files; waits for it. Nothing can be submitted afterwards.
+    /// - Parameter isFollowed: somebody waits to open the store: the write-ahead log stays beside the file as it is.
     /// - Returns: events that had not been received; a `failed` among them says what is lost.
     @discardableResult
-    package func close() -> [StoreEvent] {
-        state.shared.withLock { $0.isClosing = true }
+    package func close(isFollowed: Bool = false) -> [StoreEvent] {
+        // Its transaction would keep the log from being moved into the file.
+        loader = nil
+        state.shared.withLock {
+            $0.isClosing = true
+            $0.isFollowed = isFollowed
+        }
         state.readerWakeup.raise()
         state.writerWakeup.raise()
         // The reader first: the connection that closes last moves the write-ahead log into the file.

@@ -29,6 +29,8 @@ final class StoreState: Sendable {
         var isWriterAsleep = false
         var isReaderAsleep = false
         var isClosing = false
+        /// Somebody waits to open the store next.
+        var isFollowed = false
     }
 
     let shared: Mutex<Shared>

@@ -43,8 +43,12 @@ final class Writer {
                 if room.isLow { checkRoom(isFull: false) }
             }
         }
-        // What can not be moved into the file now stays in the log beside it, and is found at the next start.
-        try? applier?.connection.checkpoint(SQLITE_CHECKPOINT_TRUNCATE)
+        if state.shared.withLock({ $0.isFollowed }) {
+            applier?.connection.keepLog()
+        } else {
+            // What can not be moved into the file now stays in the log beside it, and is found at the next start.
+            try? applier?.connection.checkpoint(SQLITE_CHECKPOINT_TRUNCATE)
+        }
         applier = nil
     }
 

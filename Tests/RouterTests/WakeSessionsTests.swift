@@ -28,7 +28,7 @@ import Testing
     }
 
     private static func asleep(_ bench: borrowing RouterBench) -> Int {
-        (0..<UInt32(clients)).count { bench.router.sleepers.isAsleep($0) }
+        (0..<UInt32(clients)).count { bench.router.isAsleep($0) }
     }
 
     private static func wakeAll(_ bench: inout RouterBench) {
@@ -79,7 +79,7 @@ import Testing
         bench.disconnect(0, 30)
         Self.wakeAll(&bench)
         #expect(bench.router.sessionCount == Self.clients)
-        #expect(bench.router.clients[Array("c3".utf8)] == nil)
+        #expect(bench.router.session(ofClient: Array("c3".utf8)) == nil)
         bench.connect(0, 30, "c3", expiry: 100, generation: 2)
         let frames = bench.hear(0)
         #expect(try !ConnackFrame(decoding: frames[0]).sessionPresent)
@@ -120,5 +120,30 @@ import Testing
         Self.wakeAll(&bench)
         _ = bench.router.expire()
         #expect(bench.router.sessionCount == 1)
+    }
+
+    /// A clean start whose end of the former session was not on the disk when the router was killed.
+    @Test func aConnectionThatGoesOnIsWorthMoreThanAFormerSession() throws {
+        let folder = Folder()
+        var bench = try Self.bench(100, folder)
+        let connect = ConnectFrame(
+            slot: 7, generation: 1, acceptNumber: 9, peer: PeerAddress(ipv4: 0x7F00_0001, port: 1), version: 5,
+            cleanStart: true, keepAlive: 0, sessionExpiry: 0, receiveMaximum: 10, maximumPacketSize: 0,
+            clientIdentifier: Array("c3".utf8), userName: [], will: nil)
+        try bench.router.takeUp(
+            0,
+            ResumeFrame(
+                connect: connect, congested: false, outstanding: 0, lastPacketIdentifier: 0, window: [],
+                subscriptions: [], note: [], list: []))
+        #expect(Self.asleep(bench) == Self.clients)
+        Self.wakeAll(&bench)
+        let found = bench.router.session(ofClient: Array("c3".utf8))
+        let number = try #require(found)
+        #expect(bench.router.sessions[Int(number)].slot == 7)
+        #expect(bench.router.sessionCount == Self.clients + 1)
+        #expect(bench.router.tree.count == Self.clients - 1)
+        bench.end(inOrder: true)
+        let next = try RouterBench(folder: folder)
+        #expect(next.router.sessionCount == Self.clients - 1)
     }
 }

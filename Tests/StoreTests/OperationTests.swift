@@ -241,8 +241,13 @@ import Testing
 }
 
 extension Store {
-    func sessions() throws -> [StoredSession] { try sessions(.all).sessions }
-    func subscriptions() throws -> [StoredSubscription] { try sessions(.all).subscriptions }
-    func received() throws -> [StoredReceived] { try sessions(.all).received }
-    func backlogs() throws -> [Backlog] { try sessions(.all).backlogs }
+    func sessions() throws -> [StoredSession] { try now().sessions }
+    func subscriptions() throws -> [StoredSubscription] { try now().subscriptions }
+    func received() throws -> [StoredReceived] { try now().received }
+    func backlogs() throws -> [Backlog] { try now().backlogs }
+
+    private func now() throws -> StoredSessions {
+        try renewAnswers()
+        return try sessions(.all)
+    }
 }

@@ -17,6 +17,10 @@
 // A memfd of `bytes`, sealed against resizing; -1 and errno where it failed.
 int apus_memory_file(const char *name, uint64_t bytes);
 
+// Maps `bytes` of anonymous memory in place of `former_bytes` at `former`, whose pages move; nothing of them is copied. 0:
+// there are none. MAP_FAILED and errno where there is no room.
+void *apus_map(void *former, size_t former_bytes, size_t bytes);
+
 // Sends one packet with up to 253 descriptors without waiting; -1 and errno where it failed.
 ssize_t apus_send_packet(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
 

@@ -5,6 +5,8 @@
 // the search rests is pinned, which keeps its ancestors and its place among its siblings; new siblings come before it,
 // so that whatever the tree has gone through meanwhile, what did not change is found once. Nothing here is fatal.
 
+import EventLoop
+
 extension RetainedSet {
     /// How far a search has come. One that is not finished must be ended, or the node where it rests is kept for ever.
     struct Cursor {

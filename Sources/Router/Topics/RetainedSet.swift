@@ -4,6 +4,8 @@
 // subscription. A topic's text lies in the tree of its levels, which topics share; payload and properties lie in a pool
 // of bytes. Nothing here is fatal but a message's number that is out of range.
 
+import EventLoop
+
 /// Why a message was not retained.
 enum RetainedRefused: Error, Equatable {
     /// There are `RetainedSet.Limits.messages` already, none of them of this topic.
@@ -43,7 +45,7 @@ struct RetainedSet: ~Copyable {
     var limits: Limits
     var nodes: TopicNodes
     private var pool = BytePool()
-    private var messages: [RetainedMessage] = []
+    private var messages = Table<RetainedMessage>()
     private var free = none
     private(set) var count = 0
     /// What `limits.bytes` bounds.
@@ -176,5 +178,5 @@ struct RetainedSet: ~Copyable {
     }
 
     /// Bytes of memory that all this takes, reserves included.
-    var memory: Int { nodes.memory + pool.memory + messages.capacity * MemoryLayout<RetainedMessage>.stride }
+    var memory: Int { nodes.memory + pool.memory + messages.memory }
 }

@@ -3,6 +3,8 @@
 //
 // Called by TopicTree only. Everything lies in two arrays and is named by index. Fatal: an index out of range.
 
+import EventLoop
+
 /// What one session asked for at one node, or a group's entry there.
 struct Subscription {
     /// Who it stands for.
@@ -41,7 +43,12 @@ struct Subscription {
 
 /// What the tree keeps of a session.
 struct SubscribedSession {
-    var first = none
+    /// One more than the number of the latest subscription: of zeros alone it is the state of a session without any.
+    private var head: UInt32 = 0
+    var first: UInt32 {
+        get { head &- 1 }
+        set { head = newValue &+ 1 }
+    }
     var count: UInt32 = 0
     /// The session's row in the match that is being made, if `visit` is that match's number.
     var row: UInt32 = 0
@@ -50,9 +57,9 @@ struct SubscribedSession {
 
 /// A pool of subscriptions.
 struct Subscriptions: ~Copyable {
-    private(set) var pool: [Subscription] = []
+    private(set) var pool = Table<Subscription>()
     /// By the session's number; grows to the highest that ever subscribed.
-    var sessions: [SubscribedSession] = []
+    var sessions = Table<SubscribedSession>()
     private var free = none
     private(set) var count = 0
 
@@ -94,7 +101,7 @@ struct Subscriptions: ~Copyable {
     }
 
     private mutating func insertIntoSession(_ number: UInt32, _ session: Int) {
-        while sessions.count <= session { sessions.append(SubscribedSession()) }
+        sessions.appendZeros(upTo: session + 1)
         let head = sessions[session].first
         pool[Int(number)].nextOfSession = head
         if head != none { pool[Int(head)].previousOfSession = number }

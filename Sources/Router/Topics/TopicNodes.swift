@@ -1,8 +1,10 @@
-// The tree of topic levels: nodes in one array, found by their parent and text through one hash table.
+// The tree of topic levels: nodes in one table, found by their parent and text through one hash table.
 //
 // Called by TopicTree, which hangs subscriptions on the nodes, and by RetainedSet, which hangs messages on them. A node
 // without children, content or pins is given back at once. Memory never shrinks below its peak, which the owners'
 // limits bound. Fatal: a node's number that is out of range.
+
+import EventLoop
 
 /// A level within a tree.
 struct TopicNode {
@@ -26,16 +28,16 @@ struct TopicNodes: ~Copyable {
     static let root: UInt32 = 0
 
     let hasher: TopicHasher
-    private(set) var nodes: [TopicNode]
+    private(set) var nodes = Table<TopicNode>()
     private var names = BytePool()
-    private var table = NodeTable()
+    private var table = NumberTable()
     private var free = none
     /// Nodes in use beside the root.
     private(set) var count = 0
 
     init(hasher: TopicHasher) {
         self.hasher = hasher
-        nodes = [TopicNode(name: .empty, parent: none)]
+        nodes.append(TopicNode(name: .empty, parent: none))
     }
 
     @inline(__always)
@@ -47,12 +49,12 @@ struct TopicNodes: ~Copyable {
     @inline(__always)
     func child(of parent: UInt32, _ level: Level, in text: Span<UInt8>) -> UInt32 {
         let hash = hasher.hash(parent: parent, level: level.hash)
-        var slot = table.home(of: hash)
+        var probe = table.probe(hash)
         while true {
-            let candidate = table.node(at: slot)
+            // The root, which is 0, is nobody's child.
+            let candidate = table.next(&probe)
             if candidate == TopicNodes.root { return none }
-            if table.hash(at: slot) == hash, names(candidate, parent, level, in: text) { return candidate }
-            slot = table.after(slot)
+            if names(candidate, parent, level, in: text) { return candidate }
         }
     }
 
@@ -135,7 +137,7 @@ struct TopicNodes: ~Copyable {
     }
 
     /// Bytes of memory that the tree takes, reserves included.
-    var memory: Int { nodes.capacity * MemoryLayout<TopicNode>.stride + table.memory + names.memory }
+    var memory: Int { nodes.memory + table.memory + names.memory }
 
     /// Writes the text of `node` and its ancestors, slashes between them, into `text`, and returns whether one of
     /// them is a wildcard.

@@ -5,6 +5,7 @@
 // the filter's node a group is one entry beside those of sessions, so that who joins or leaves a group that stays
 // changes no row. Nothing here is fatal but a member's index that is out of range.
 
+import EventLoop
 import MQTT
 import Messages
 

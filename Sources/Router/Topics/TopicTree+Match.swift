@@ -3,6 +3,8 @@
 // Called by the router for every PUBLISH. A topic that was matched before costs a hash and a comparison; any other a
 // walk over the tree, level by level, over all nodes at once that match so far. Nothing here is fatal.
 
+import EventLoop
+
 extension TopicTree {
     /// The receivers of a message to `topic`, one row for each session and each group, valid until the next call that
     /// changes the tree or matches.

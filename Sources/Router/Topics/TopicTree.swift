@@ -5,6 +5,8 @@
 // only matches nothing. Session numbers are the router's and should be dense, since the tree keeps an array of them.
 // Nothing here is fatal but a subscription's number that is out of range.
 
+import EventLoop
+
 /// Why a subscription was not made.
 enum SubscriptionRefused: Error, Equatable {
     /// The filter has more levels than `TopicTree.Limits.levels`.
