@@ -54,10 +54,13 @@ enum FileHeader: Equatable {
         guard pageSize >= 512, pageSize <= 65536 else { return [] }
         var pages: [[UInt8]] = []
         var offset = 32
-        while let frame = log.bytes(at: offset, count: 24 + 100), frame.count == 124 {
-            // Another salt: the rest is of an older round.
-            guard frame[8..<16].elementsEqual(header[16..<24]) else { break }
-            if integer(frame, 0) == 1 { pages.append(Array(frame[24...])) }
+        // There may be thousands: of the others nothing is read but what says which page it is.
+        var frame = [UInt8](repeating: 0, count: 24)
+        // Another salt: the rest is of an older round.
+        while log.fill(&frame, at: offset), frame[8..<16].elementsEqual(header[16..<24]) {
+            if integer(frame, 0) == 1, let page = log.bytes(at: offset + 24, count: 100), page.count == 100 {
+                pages.append(page)
+            }
             offset += 24 + pageSize
         }
         return pages
@@ -90,5 +93,11 @@ private final class File {
         // Safe: the count is that of the array.
         let length = unsafe pread(descriptor, &bytes, count, offset)
         return length < 0 ? nil : Array(bytes.prefix(length))
+    }
+
+    /// Reads as much as there is room for; false: there is less.
+    func fill(_ bytes: inout [UInt8], at offset: Int) -> Bool {
+        // Safe: the count is that of the array.
+        unsafe pread(descriptor, &bytes, bytes.count, offset) == bytes.count
     }
 }

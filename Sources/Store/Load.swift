@@ -81,8 +81,6 @@ final class Loader {
     /// Of which sessions.
     enum Scope {
         case all
-        /// Those that were connected, and those with a shared subscription, which has a say in who else gets a message.
-        case connected
         case numbers(ClosedRange<UInt32>)
     }
 
@@ -105,17 +103,55 @@ final class Loader {
         var contents = StoreContents()
         let count = Int(try connection.integer("SELECT count(*) FROM session"))
         let connected = Int(try connection.integer("SELECT count(*) FROM session WHERE expires_at = 0"))
-        // A selection costs about three times as much a session.
+        // A selection may cost three times as much a session.
         let isSelective = count - connected >= max(least, 2 * connected)
-        contents.loaded = try sessions(isSelective ? .connected : .all)
+        contents.loaded = isSelective ? try sessions(ofAll: numbersInUse()) : try sessions(.all)
         contents.asleep = count - contents.loaded.sessions.count
         if count > 0 { contents.highestNumber = Int(try connection.integer("SELECT max(number) FROM session")) }
         contents.marks = try marks()
         return contents
     }
 
+    /// The numbers of the sessions that were connected, and of those with a shared subscription, which has a say in who else
+    /// gets a message. In order.
+    private func numbersInUse() throws(SQLiteFailure) -> [UInt32] {
+        let statement = try Statement(
+            connection,
+            """
+            SELECT number FROM session WHERE expires_at = 0
+                UNION SELECT session FROM subscription WHERE filter >= '$share/' AND filter < '$share0' ORDER BY 1
+            """)
+        var numbers: [UInt32] = []
+        while try statement.step() { numbers.append(UInt32(truncatingIfNeeded: statement.integer(0))) }
+        return numbers
+    }
+
+    /// Sessions by ascending numbers. What lies close together is read at once: a search for each would cost more.
+    private func sessions(ofAll numbers: [UInt32]) throws(SQLiteFailure) -> StoredSessions {
+        var found = StoredSessions()
+        var start = 0
+        for index in numbers.indices
+        where index + 1 == numbers.count || numbers[index + 1] - numbers[index] > Self.closeNumbers {
+            try add(.numbers(numbers[start]...numbers[index]), to: &found)
+            start = index + 1
+        }
+        if found.sessions.count > numbers.count {
+            let wanted = Set(numbers)
+            found.keep { wanted.contains($0) }
+        }
+        return found
+    }
+
+    /// Numbers between two sessions that are read with them.
+    private static var closeNumbers: UInt32 { 16 }
+
     func sessions(_ scope: Scope) throws(SQLiteFailure) -> StoredSessions {
         var found = StoredSessions()
+        try add(scope, to: &found)
+        return found
+    }
+
+    private func add(_ scope: Scope, to found: inout StoredSessions) throws(SQLiteFailure) {
         try rows("\(Columns.session) FROM session", "number", scope) { row throws(SQLiteFailure) in
             guard let session = StoredSession(row) else { throw .falseRow("session") }
             found.sessions.append(session)
@@ -129,7 +165,6 @@ final class Loader {
             guard let backlog = Backlog(row) else { throw .falseRow("backlog") }
             found.backlogs.append(backlog)
         }
-        return found
     }
 
     private static let backlog = """
@@ -150,11 +185,6 @@ final class Loader {
         let which =
             switch scope {
             case .all: "true"
-            case .connected:
-                """
-                \(number) IN (SELECT number FROM session WHERE expires_at = 0
-                    UNION SELECT session FROM subscription WHERE filter >= '$share/' AND filter < '$share0')
-                """
             case .numbers: "\(number) BETWEEN ?1 AND ?2"
             }
         let statement = try prepared("SELECT \(columns) WHERE \(which) AND \(condition)")
@@ -166,15 +196,10 @@ final class Loader {
         while try statement.step() { try body(statement) }
     }
 
-    /// They are few, and lie by their sessions: of some that were connected all are looked at.
+    /// They lie by their sessions.
     private func received(_ scope: Scope, _ found: inout StoredSessions) throws(SQLiteFailure) {
         var numbers: ClosedRange<Int64> = 0...Int64.max >> 16
-        var wanted: Set<UInt32>?
-        switch scope {
-        case .all: break
-        case .connected: wanted = Set(found.sessions.map(\.number))
-        case .numbers(let range): numbers = Int64(range.lowerBound)...Int64(range.upperBound)
-        }
+        if case .numbers(let range) = scope { numbers = Int64(range.lowerBound)...Int64(range.upperBound) }
         let statement = try prepared(
             "SELECT \(Columns.received) FROM received WHERE key BETWEEN ?1 AND ?2 ORDER BY key")
         statement.bind(1, numbers.lowerBound << 16)
@@ -182,7 +207,7 @@ final class Loader {
         defer { statement.reset() }
         while try statement.step() {
             guard let row = StoredReceived(statement) else { throw .falseRow("received") }
-            if wanted?.contains(row.session) ?? true { found.received.append(row) }
+            found.received.append(row)
         }
     }
 

@@ -7,10 +7,10 @@ internal import Glibc
 internal import Synchronization
 
 final class Writer {
-    /// Pages of the write-ahead log after which it is moved into the file (16 MiB), and after which readers are waited
+    /// Pages of the write-ahead log after which it is moved into the file (4 MiB), and after which readers are waited
     /// for, so that it starts again from its beginning (64 MiB).
-    static var checkpointPages: Int32 { 4096 }
-    static var longestLogPages: Int32 { 4 * checkpointPages }
+    static var checkpointPages: Int32 { 1024 }
+    static var longestLogPages: Int32 { 16 * checkpointPages }
     /// Bytes of submitted logs that one transaction joins.
     private static var joinedBytes: Int { 32 << 20 }
     /// Milliseconds between attempts while the store fails, and between looks at the space while it is short.

@@ -43,6 +43,20 @@ import Testing
         #expect(contents.highestNumber == 9)
     }
 
+    /// Whatever lies between those that were connected, far or near.
+    @Test(arguments: [[0, 1, 2, 3], [5, 9, 40, 41, 90], [99]]) func theConnectedAreFoundAmongMany(connected: [Int])
+        throws
+    {
+        let folder = TemporaryFolder()
+        try Self.store(folder, (0..<100).map { ("c\($0)", connected.contains($0) ? 0 : 50, ["f/\($0)"]) })
+        let contents = try Store.open(folder: folder.path, mode: .none, leaving: 2).takeContents()
+        let numbers = connected.map { UInt32($0 * 3) }
+        #expect(contents.loaded.sessions.map(\.number) == numbers)
+        #expect(contents.loaded.subscriptions.map(\.session) == numbers)
+        #expect(contents.loaded.received.map(\.session) == numbers)
+        #expect(contents.asleep == 100 - connected.count)
+    }
+
     @Test func aFewAreNotWorthTheTrouble() throws {
         let folder = TemporaryFolder()
         try Self.store(folder, Self.four)
