@@ -151,7 +151,7 @@ extension Router {
             case .failed(let transaction, let log, let failure): storeFailed(transaction, log, failure)
             case .space(let isLow): spaceChanged(isLow)
             case .page(let page): take(page)
-            case .retained(let page): loadRetained(page)
+            case .retained(let page): retainedPage = page
             case .damaged(let what):
                 Journal.log(.storeDamaged, [.reason: what])
                 end("the store is damaged: the next router sets it aside")

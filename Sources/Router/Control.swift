@@ -53,6 +53,7 @@ extension Router {
             report(Stopped())
         case .retire:
             retire(isFollowed: true)
+            standBack()
             report(Retired())
         default: throw FrameError("a frame that is not for a router that serves")
         }

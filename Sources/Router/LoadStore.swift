@@ -73,10 +73,30 @@ extension Router {
         }
     }
 
+    /// Whether something of the store could be loaded now.
+    var canLoad: Bool { !sleepers.isEmpty || retainedPage != nil }
+
+    /// Milliseconds between two pieces while there is something else to do.
+    private static var loadInterval: UInt64 { 5 }
+
+    /// Loads one more piece. Those who are being served come first, but for those who wait for retained messages.
+    mutating func loadMore(isBusy: Bool) {
+        guard !isBusy || milliseconds >= loadedAt + Self.loadInterval || !replays.sessions.isEmpty else { return }
+        loadedAt = milliseconds
+        if !loadRetained(), !sleepers.isEmpty { wakeSome() }
+    }
+
+    /// - Returns: false where no piece of the retained messages has come.
+    mutating func loadRetained() -> Bool {
+        guard let page = retainedPage.take() else { return false }
+        load(page)
+        return true
+    }
+
     private static var retainedRows: Int { 256 }
 
     /// A piece of the retained messages has come. What has changed since the start is not undone by what was stored.
-    mutating func loadRetained(_ page: borrowing RetainedPage) {
+    private mutating func load(_ page: borrowing RetainedPage) {
         for row in page.rows {
             let octets = page.bytes(of: row).octets
             let topic = octets.extracting(0..<Int(row.message.topicLength))

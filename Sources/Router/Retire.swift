@@ -41,6 +41,10 @@ extension Router {
         isStopped = true
     }
 
+    /// The kernel takes tens of milliseconds to take the memory of many messages back, and those who follow need the processor
+    /// for something better.
+    func standBack() { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19) }
+
     private mutating func sayLast(_ link: Int, _ limit: UInt64) {
         while !links[link].isHeld, links[link].outputStart < links[link].outputEnd {
             let count = links[link].outputEnd - links[link].outputStart

@@ -72,6 +72,10 @@ package struct Router: ~Copyable {
     /// Milliseconds of the router's clock at which changes were last handed over.
     var submittedAt: UInt64 = 0
     var isLoadingRetained = false
+    /// A piece of them that has come, and is still to be loaded.
+    var retainedPage: RetainedPage?
+    /// Milliseconds of the router's clock at which a piece of the store was last loaded.
+    var loadedAt: UInt64 = 0
     /// Topics whose retained message was met when its time was over.
     var expiredRetained: [[UInt8]] = []
     /// Topics whose retained message has changed while those of the store are loaded.

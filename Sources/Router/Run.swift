@@ -14,7 +14,7 @@ extension Router {
             do {
                 // A link that was left touched has more to send that nobody will wake us for.
                 let goesOn = links.contains { $0.isOpen && $0.isTouched }
-                count = try poller.wait(milliseconds: goesOn || isSweeping || !sleepers.isEmpty ? 0 : patience)
+                count = try poller.wait(milliseconds: goesOn || isSweeping || canLoad ? 0 : patience)
             } catch {
                 fatalError("\(error)")
             }
@@ -33,7 +33,7 @@ extension Router {
             if isRecovering { continueRecovery() }
             if !isStarting {
                 isSweeping = expire()
-                if !sleepers.isEmpty { wakeSome() }
+                if canLoad { loadMore(isBusy: count > 0) }
                 publishSystemTopics()
                 continueReplays()
             }

@@ -6,7 +6,7 @@ package struct Backoff: Sendable, Equatable {
     package static let first: UInt64 = 100
     package static let longest: UInt64 = 30_000
     /// A worker that was ready for so long has proved itself.
-    package static let proof: UInt64 = 10_000
+    package static let proof: UInt64 = 2000
 
     private var next: UInt64 = 0
 

@@ -1,4 +1,4 @@
-// Workers whose program on disk is newer are replaced, one by one, each only after the former is ready. Where one fails the
+// Workers whose program on disk is newer are replaced, one by one, each a little after the former is ready. Where one fails the
 // worker that it was to replace serves on, the others are left as they are, and the reason stands in the log, in the
 // status line and in the answer to `apusctl status` until the next roll.
 
@@ -38,8 +38,12 @@ extension Supervisor {
     func rollGoesOn(_ place: Place, _ now: UInt64) {
         guard rolling.first == place.number, !place.isReplacing else { return }
         rolling.removeFirst()
-        continueRoll(now)
+        guard !rolling.isEmpty else { return continueRoll(now) }
+        timers.set(.roll, at: now + Self.betweenReplacements)
     }
+
+    /// Milliseconds in which clients catch up with what has waited for the one, before they have to wait for the next.
+    private static var betweenReplacements: UInt64 { 300 }
 
     /// A replacement has failed.
     func endRoll(_ place: Place, _ reason: String, _ now: UInt64) {

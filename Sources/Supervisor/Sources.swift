@@ -51,6 +51,8 @@ enum Timer: Hashable {
     case watchdog
     /// A place's back-off is over; by its label.
     case respawn(String)
+    /// The next worker is to be replaced.
+    case roll
     /// A worker ought to be ready by now.
     case start(UInt32)
     /// A worker's control channel has ended, its process not yet.

@@ -170,6 +170,7 @@ package final class Supervisor {
         case .watchdog: feedWatchdog(now)
         case .respawn(let label):
             if let place = places.first(where: { $0.label == label }) { fill(place, now) }
+        case .roll: if state == .ready { continueRoll(now) }
         case .start(let number): startExpired(number, now)
         case .question(let number): questionExpired(number, now)
         case .gathering(let number): if let worker = workers[number] { handOver(worker, now) }

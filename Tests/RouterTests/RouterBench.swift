@@ -99,6 +99,7 @@ struct RouterBench: ~Copyable {
             // One descriptor, of the router's own.
             _ = unsafe poll(&wait, 1, isBusy ? 5000 : 0)
             router.handleStore()
+            _ = router.loadRetained()
         } while router.commits.submitted > router.commits.committed || isReading
             || router.links.contains { $0.isTouched && !$0.waiting.isEmpty && $0.hasRoom }
             || (router.isRecovering && !router.links.contains { $0.isOpen && $0.phase == .greeting })
