@@ -207,6 +207,7 @@ private final class TakeOverHistory {
         for link in 0..<2 where bench.router.links[link].isOpen { bench.router.receiveFrames(link) }
         bench.awaitStore(milliseconds: wait)
         bench.router.handleStore()
+        _ = bench.router.loadRetained()
         if bench.router.isRecovering { bench.router.continueRecovery() }
         if !bench.router.isStarting { bench.router.continueReplays() }
         if death == .handled { return try die() }
