@@ -56,6 +56,10 @@ install: build ## install into PREFIX (/usr/local), below DESTDIR
 	sed 's|=/usr/|=$(PREFIX)/|' units/apus.service \
 	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/apus.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/apus.service
+	install -m 644 units/apus.socket units/apus-web.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -D -m 644 units/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/apus.conf
+	install -D -m 644 units/apus.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/apus.catalog
+	install -D -m 644 units/private.conf $(DESTDIR)$(PREFIX)/share/apus/private.conf
 	[ -e $(DESTDIR)/etc/apus/apus.toml ] || install -m 644 units/apus.toml $(DESTDIR)/etc/apus/
 
 format: toolchain ## put all Swift files into the project's format

@@ -2,28 +2,21 @@
 // line and, in capitals after APUS_, the journal's field: `journalctl APUS_CLIENT_ID=pump-7`.
 
 package enum Field: String, Sendable, CaseIterable {
-    /// The process that the line is about, or that wrote it: `supervisor`, `router`, `listener/mqtt`.
     case worker
-    /// The listener's name in the configuration.
     case listener
-    /// Counts the processes that have had one place; a replacement has a higher one.
     case generation
     case pid
     case clientID = "client_id"
-    /// The other end of a connection, as `ADDRESS:PORT`.
+    case user
     case peer
-    /// An address that is listened on.
     case address
     case bytes
     case `protocol`
-    /// Why, in words.
     case reason
-    /// How a process ended: an exit status or a signal.
+    case reasonCode = "reason_code"
     case status
-    /// Duration in milliseconds.
     case duration = "duration_ms"
     case count
-    /// The name of the limit in the configuration, as `limits.packet_size`.
     case limit
     case topic
     case file
@@ -33,4 +26,32 @@ package enum Field: String, Sendable, CaseIterable {
 
     /// `APUS_` and the name in capitals.
     var journalName: String { "APUS_" + rawValue.uppercased() }
+
+    /// What it says, as docs/journal.md has it.
+    var about: String {
+        switch self {
+        case .worker:
+            "The process that the entry is about, or that wrote it: `supervisor`, `router`, `listener/mqtt`."
+        case .listener: "The listener's name in the configuration."
+        case .generation: "Counts the processes that have had one place; a replacement has a higher one."
+        case .pid: "A process."
+        case .clientID: "The client identifier; `-` where none was said."
+        case .user: "The user name that the client gave."
+        case .peer: "The other end of a connection, as `ADDRESS:PORT`."
+        case .address: "An address that is listened on."
+        case .bytes: "The first bytes of something, in hexadecimal."
+        case .protocol: "What the client speaks, with its version: `MQTT 5.0`, `MQTT 3.1.1 over WebSocket`, `JSON`."
+        case .reason: "Why, in words."
+        case .reasonCode: "The reason code of MQTT 5 for that (§2.4), as `0x8D`."
+        case .status: "How a process ended: an exit status or a signal."
+        case .duration: "Milliseconds."
+        case .count: "How many."
+        case .limit: "The name of a limit in the configuration, as `limits.packet_size`."
+        case .topic: "A topic."
+        case .file: "A path."
+        case .key: "What it is about: a key of the configuration, a kind of entry."
+        case .version: "A version of the broker, or of what lies in memory between its processes."
+        case .error: "An error, in words."
+        }
+    }
 }

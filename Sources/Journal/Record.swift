@@ -35,26 +35,30 @@ struct LocalTime: Sendable, Equatable {
 extension Record {
     /// `2026-05-01 10:00:00.123 notice listener/mqtt: message key=value`, ended by a line break, without any other.
     ///
-    /// Fields that the event's sentence already tells are left out, and so is the worker that wrote the line.
+    /// Fields that the event's sentence already tells are left out, and so are empty ones and the worker that wrote the line.
     func line(worker: String, time: LocalTime) -> String {
         let told = event?.description
         var line = "\(time.text) \(level.rawValue.padding(to: 7)) \(Escape.text(worker)): \(Escape.text(message))"
-        for (key, value) in fields where told?.tells(key) != true && (key, value) != (Field.worker.rawValue, worker) {
+        for (key, value) in fields
+        where !value.isEmpty && told?.tells(key) != true && (key, value) != (Field.worker.rawValue, worker) {
             line += " \(Escape.text(key))=\(Escape.value(value))"
         }
         return line + "\n"
     }
 
     /// The fields of the entry as `NAME=value`, see systemd.journal-fields(7).
-    func journalFields(always: [(key: String, value: String)]) -> [String] {
+    /// - Parameters:
+    ///   - identifier: what programs like journalctl head the entry with.
+    ///   - always: fields of every entry, those of its own come before them.
+    func journalFields(identifier: String, always: [(key: String, value: String)]) -> [String] {
         var entry = [
-            "MESSAGE=\(Escape.text(message))", "PRIORITY=\(level.priority)", "SYSLOG_IDENTIFIER=apus",
+            "MESSAGE=\(Escape.text(message))", "PRIORITY=\(level.priority)", "SYSLOG_IDENTIFIER=\(identifier)",
         ]
         if let event { entry.append("MESSAGE_ID=\(event.description.id)") }
         for (key, value) in always where !fields.contains(where: { $0.key == key }) {
             entry.append(Self.journalField(key, value))
         }
-        return entry + fields.map { Self.journalField($0.key, $0.value) }
+        return entry + fields.filter { !$0.value.isEmpty }.map { Self.journalField($0.key, $0.value) }
     }
 
     /// Journal names are capitals, digits and underscores; of other keys the rest becomes underscores.

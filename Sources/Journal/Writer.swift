@@ -45,6 +45,7 @@ final class Writer: Sendable {
     private let waker: Int32
     private let destination: Destination
     private let worker: String
+    private let identifier: String
     private let always: [(key: String, value: String)]
 
     /// - Parameters:
@@ -54,6 +55,7 @@ final class Writer: Sendable {
     init(destination: Destination, worker: String, always: [(key: String, value: String)], capacity: Int) {
         self.destination = destination
         self.worker = worker
+        identifier = Self.identifier(of: worker)
         self.always = always
         state = Mutex(State(queue: Queue(capacity: capacity)))
         var ends: [Int32] = [-1, -1]
@@ -156,12 +158,17 @@ final class Writer: Sendable {
             event: event, fields: fields.map { ($0.key.rawValue, $0.value) })
     }
 
+    /// The program's name: that of the role without its instance.
+    static func identifier(of worker: String) -> String {
+        worker == "supervisor" ? "apusd" : "apus-" + worker.prefix { $0 != "/" }
+    }
+
     private func emit(_ record: Record) {
         var descriptor = STDERR_FILENO
         switch destination {
         case .journal:
             // Where the journal does not take it, standard error, which may be the journal's stream, still may.
-            if JournalSocket.send(record.journalFields(always: always)) { return }
+            if JournalSocket.send(record.journalFields(identifier: identifier, always: always)) { return }
         case .lines(let given):
             descriptor = given
         }

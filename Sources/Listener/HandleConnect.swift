@@ -23,8 +23,10 @@ extension Listener {
             Journal.log(
                 .clientRefused,
                 [
-                    .clientID: connect.clientIdentifier, .peer: peer(slot).description,
+                    .clientID: connect.clientIdentifier, .user: connect.username ?? "",
+                    .peer: peer(slot).description,
                     .reason: "anonymous clients are allowed only as auth.anonymous says",
+                    .reasonCode: Self.digits(.notAuthorized),
                 ])
             return close(slot, .notAuthorized, tellClient: true)
         }

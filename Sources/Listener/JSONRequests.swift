@@ -74,8 +74,11 @@ extension Listener {
             Journal.log(
                 .clientRefused,
                 [
-                    .clientID: self.text(identifier), .peer: peer(slot).description,
+                    .clientID: self.text(identifier),
+                    .user: request.username.map { self.text(Array(json.scratch[$0])) } ?? "",
+                    .peer: peer(slot).description,
                     .reason: "anonymous clients are allowed only as auth.anonymous says",
+                    .reasonCode: Self.digits(.notAuthorized),
                 ])
             throw JSONError(.notAuthorized, "This client is not allowed to connect.", id: request.id)
         }

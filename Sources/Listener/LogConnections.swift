@@ -13,7 +13,7 @@ extension Listener {
         Journal.log(
             .clientConnected,
             [
-                .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
+                .clientID: text(arena.clientIdentifier(slot)), .user: user(slot), .peer: peer(slot).description,
                 .protocol: protocolName(slot),
             ])
     }
@@ -29,8 +29,8 @@ extension Listener {
         Journal.log(
             .clientDisconnected,
             [
-                .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
-                .protocol: protocolName(slot), .reason: words,
+                .clientID: text(arena.clientIdentifier(slot)), .user: user(slot), .peer: peer(slot).description,
+                .protocol: protocolName(slot), .reason: words, .reasonCode: Self.digits(reason),
             ])
     }
 
@@ -57,6 +57,15 @@ extension Listener {
                 .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
                 .protocol: protocolName(slot), .bytes: digits,
             ])
+    }
+
+    /// What the client calls its user; empty: nothing.
+    private func user(_ slot: Int) -> String { text(keptConnect(slot)?.userName ?? []) }
+
+    /// A reason code as specifications write it.
+    static func digits(_ reason: ReasonCode) -> String {
+        let digits = String(reason.rawValue, radix: 16, uppercase: true)
+        return "0x" + (digits.count < 2 ? "0" : "") + digits
     }
 
     private func protocolName(_ slot: Int) -> String {

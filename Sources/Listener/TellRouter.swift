@@ -46,7 +46,7 @@ extension Listener {
         return connect
     }
 
-    private func keptConnect(_ slot: Int) -> ConnectFrame? {
+    func keptConnect(_ slot: Int) -> ConnectFrame? {
         guard arena.hasRecord(slot) else { return nil }
         let bytes = arena.bytes(of: .connect, slot: slot)
         return bytes.byteCount == 0 ? nil : try? ConnectFrame(decoding: bytes)

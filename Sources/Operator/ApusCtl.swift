@@ -20,7 +20,7 @@ package struct ApusCtl: ParsableCommand {
             """,
         subcommands: [
             Status.self, Clients.self, Kick.self, Reload.self, Restart.self, Upgrade.self, Pub.self, Sub.self,
-            Bench.self,
+            Bench.self, Logs.self,
         ])
 
     @OptionGroup var options: GlobalOptions

@@ -52,13 +52,21 @@ private func record(
     }
 
     @Test func journalEntriesHaveFields() {
-        let entry = record(.clientRefused, "no", [("client_id", "p\nq"), ("own-key", "v")], level: .notice)
-            .journalFields(always: [("worker", "listener/mqtt"), ("client_id", "overridden")])
+        let entry = record(
+            .clientRefused, "no", [("client_id", "p\nq"), ("user", ""), ("own-key", "v")], level: .notice
+        )
+        .journalFields(identifier: "apus-listener", always: [("worker", "listener/mqtt"), ("client_id", "overridden")])
         #expect(
             entry == [
-                "MESSAGE=no", "PRIORITY=5", "SYSLOG_IDENTIFIER=apus", "MESSAGE_ID=868e7ebf85d849c4b032795ea9c36d69",
+                "MESSAGE=no", "PRIORITY=5", "SYSLOG_IDENTIFIER=apus-listener",
+                "MESSAGE_ID=868e7ebf85d849c4b032795ea9c36d69",
                 "APUS_WORKER=listener/mqtt", "APUS_CLIENT_ID=p\nq", "APUS_OWN_KEY=v",
             ])
+    }
+
+    @Test func identifiersAreThoseOfThePrograms() {
+        let identifiers = ["supervisor", "router", "listener/mqtt"].map(Writer.identifier(of:))
+        #expect(identifiers == ["apusd", "apus-router", "apus-listener"])
     }
 
     @Test func levelsMapToPriorities() {

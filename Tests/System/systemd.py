@@ -77,14 +77,16 @@ class SystemdHost:
             (self.root / place).mkdir(parents=True, exist_ok=True)
             shutil.copy(BIN / program, self.root / place / program)
         (self.root / "etc/apus").mkdir(exist_ok=True)
-        shutil.copy(UNITS / "apus.service", self.root / "etc/systemd/system/apus.service")
+        for unit in ("apus.service", "apus.socket", "apus-web.socket"):
+            shutil.copy(UNITS / unit, self.root / "usr/lib/systemd/system" / unit)
+        for name, place in (("sysusers.conf", "usr/lib/sysusers.d/apus.conf"), ("private.conf", "usr/share/apus/private.conf"),
+                            ("apus.catalog", "usr/lib/systemd/catalog/apus.catalog")):
+            (self.root / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(UNITS / name, self.root / place)
         # The bus admits users of this machine only, and a dynamic one is none where libnss-systemd is not installed.
-        with open(self.root / "etc/passwd", "a") as users, open(self.root / "etc/group", "a") as groups:
-            users.write("apus:x:899:899::/var/lib/apus:/usr/sbin/nologin\n")
-            groups.write("apus:x:899:\n")
-        overrides = self.root / "etc/systemd/system/apus.service.d"
-        overrides.mkdir()
-        (overrides / "user.conf").write_text("[Service]\nDynamicUser=no\nUser=apus\n")
+        self._check("systemd-sysusers", f"--root={self.root}", "apus.conf")
+        self._check("journalctl", f"--root={self.root}", "--update-catalog")
+        (self.root / "etc/systemd/system/apus.service.d").mkdir()
 
     def configure(self, text):
         (self.root / "etc/apus/apus.toml").write_text(text)
