@@ -35,9 +35,6 @@ struct Durables: ~Copyable {
         @inline(__always) _modify { yield &states[number] }
     }
 
-    /// Makes room for so many at once.
-    mutating func reserve(_ count: Int) { states.reserve(count) }
-
     /// - Returns: the number of a state that begins.
     mutating func insert(expiry: UInt32) -> UInt32 {
         var state = DurableState()
