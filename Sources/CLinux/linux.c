@@ -23,3 +23,5 @@ void *apus_map(void *former, size_t former_bytes, size_t bytes) {
 }
 
 int apus_process_descriptor(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+
+int apus_kill_process(int descriptor) { return (int)syscall(SYS_pidfd_send_signal, descriptor, SIGKILL, NULL, 0); }

@@ -9,7 +9,7 @@
 
 extern char **environ;
 
-pid_t apus_spawn(const char *path, char *const argv[], int control, int control_number) {
+pid_t apus_spawn(const char *path, char *const argv[], int control, int control_number, int errors) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -29,6 +29,7 @@ pid_t apus_spawn(const char *path, char *const argv[], int control, int control_
         (error = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
         (error = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
         (error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)) == 0 &&
+        (errors < 0 || (error = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)) == 0) &&
         // The duplicate stays open across exec, also where both numbers are the same. All else is closed by exec.
         (error = posix_spawn_file_actions_adddup2(&actions, control, control_number)) == 0)
         error = posix_spawn(&child, path, &actions, &attributes, argv, environ);

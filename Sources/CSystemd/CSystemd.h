@@ -3,20 +3,26 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
 #include <systemd/sd-journal.h>
-#include <systemd/sd-login.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-// The system bus, which waits for half a second at most, and the path of the unit of this process, to be freed. Swift can not make the
-// calls that take a variable number of arguments. Returns: below 0 a negative errno.
+// The system bus, which waits for half a second at most, and the path of the unit of this process, to be freed. PID 1 is asked for it:
+// libsystemd would look at /proc/1, which ProtectProc= hides. Swift can not make the calls that take a variable number of arguments.
+// Returns: below 0 a negative errno.
 static inline int apus_open_bus(sd_bus **bus, char **path) {
-    char *unit = NULL;
-    int result = sd_pid_get_unit(0, &unit);
-    if (result >= 0) result = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, path);
-    if (result >= 0) result = sd_bus_open_system(bus);
+    sd_bus_message *reply = NULL;
+    const char *found = NULL;
+    int result = sd_bus_open_system(bus);
     if (result >= 0) result = sd_bus_set_method_call_timeout(*bus, 500000);
-    free(unit);
+    if (result >= 0)
+        result = sd_bus_call_method(*bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                    "org.freedesktop.systemd1.Manager", "GetUnitByPID", NULL, &reply, "u", 0);
+    if (result >= 0) result = sd_bus_message_read(reply, "o", &found);
+    if (result >= 0 && (*path = strdup(found)) == NULL) result = -ENOMEM;
+    sd_bus_message_unref(reply);
     return result;
 }
 

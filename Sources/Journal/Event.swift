@@ -17,6 +17,7 @@ package enum Event: String, Sendable, CaseIterable {
     case workerReady = "worker_ready"
     case workerExited = "worker_exited"
     case workerFailed = "worker_failed"
+    case workerWrote = "worker_wrote"
     case workerHung = "worker_hung"
     case workerBackingOff = "worker_backing_off"
     case workerGivenUp = "worker_given_up"
@@ -103,6 +104,9 @@ package enum Event: String, Sendable, CaseIterable {
             Description("638cee25e8004506b71d257dfe2b2b72", .warning, "{worker} (process {pid}) ended: {status}")
         case .workerFailed:
             Description("5b2b9a0d84d94f5a8b6c7e0b7a1f3c42", .error, "{worker} can not go on: {reason}")
+        case .workerWrote:
+            Description(
+                "2c7e5d0b94f64a1e8b3f7d6a50c1e928", .error, "{worker} (process {pid}) wrote: {reason}", rate: 20)
         case .workerHung:
             Description(
                 "ac8d7e513e6648248fc897b54b232344", .error,

@@ -67,18 +67,20 @@ package enum Journal {
     /// The least important lines that are written now.
     package static var level: Logger.Level { Logger.Level.allCases[currentLevel.load(ordering: .relaxed)] }
 
+    /// Whether an event is written as things stand. For those whose fields cost something to make.
+    package static func writes(_ event: Event) -> Bool {
+        guard event.description.level >= level else { return false }
+        let isOfConnections = event == .clientConnected || event == .clientDisconnected
+        return !isOfConnections || logsConnections.load(ordering: .relaxed)
+    }
+
     /// Reports one event. Costs a comparison where its level is not written; never blocks.
     /// - Parameter fields: What the event's sentence names, and whatever else helps to find it again.
     package static func log(_ event: Event, _ fields: KeyValuePairs<Field, String> = [:]) {
-        let description = event.description
-        guard description.level >= level else { return }
-        if event == .clientConnected || event == .clientDisconnected, !logsConnections.load(ordering: .relaxed) {
-            return
-        }
-        guard let logger = setup.withLock({ $0?.logger }) else { return }
+        guard writes(event), let logger = setup.withLock({ $0?.logger }) else { return }
         var metadata: Logger.Metadata = [Handler.eventKey: .string(event.rawValue)]
         for (field, value) in fields { metadata[field.rawValue] = .string(value) }
-        logger.log(level: description.level, "\(event.message(fields))", metadata: metadata)
+        logger.log(level: event.description.level, "\(event.message(fields))", metadata: metadata)
     }
 
     /// Waits until what was logged has been written, at most so long: standard error may be a pipe that nobody reads.

@@ -163,12 +163,19 @@ final class Writer: Sendable {
         worker == "supervisor" ? "apusd" : "apus-" + worker.prefix { $0 != "/" }
     }
 
+    /// What a worker wrote is its own, whoever passes it on.
+    private func identifier(of record: Record) -> String {
+        guard record.event == .workerWrote, let worker = record.fields.first(where: { $0.key == Field.worker.rawValue })
+        else { return identifier }
+        return Self.identifier(of: worker.value)
+    }
+
     private func emit(_ record: Record) {
         var descriptor = STDERR_FILENO
         switch destination {
         case .journal:
             // Where the journal does not take it, standard error, which may be the journal's stream, still may.
-            if JournalSocket.send(record.journalFields(identifier: identifier, always: always)) { return }
+            if JournalSocket.send(record.journalFields(identifier: identifier(of: record), always: always)) { return }
         case .lines(let given):
             descriptor = given
         }

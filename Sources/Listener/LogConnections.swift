@@ -10,6 +10,7 @@ import Messages
 
 extension Listener {
     func logConnected(_ slot: Int) {
+        guard Journal.writes(.clientConnected) else { return }
         Journal.log(
             .clientConnected,
             [
@@ -20,6 +21,7 @@ extension Listener {
 
     /// - Parameter state: what the connection was in before it was closed.
     func logEnd(_ slot: Int, _ state: ConnectionState, _ reason: ReasonCode, _ detail: String?) {
+        guard Journal.writes(state == .connected ? .clientDisconnected : .connectionAbandoned) else { return }
         let words = [detail, reason == .success || reason == .unspecifiedError ? nil : reason.description]
             .compactMap { $0 }.joined(separator: ": ")
         guard state == .connected else {

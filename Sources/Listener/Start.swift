@@ -14,6 +14,7 @@ extension Listener {
     /// status is then 1.
     package static func main() -> Never {
         ignoreSignals()
+        reportCrashes("apus-listener", version: apusVersion)
         var listener = started()
         listener.run()
         exit(0)
@@ -35,6 +36,9 @@ extension Listener {
         }
         let arena = try Arena(descriptor: offer.descriptor, byteCount: offer.byteCount)
         Glibc.close(offer.descriptor)
+        // Before there is a second thread, which would not be bound by it. A kernel that can not do it is an old one, and has
+        // the unit's limits still.
+        try? giveUpFiles()
         Journal.bootstrap(
             worker: "listener/\(welcome.name)", level: .init(number: settings.logLevel),
             connections: settings.logConnections,

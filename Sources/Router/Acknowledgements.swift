@@ -46,7 +46,7 @@ extension Router {
                 } else {
                     noteReceipt(exchange.entry, link, entry)
                 }
-            case .completion: answer(link, entry, .pubrel)
+            case .completion: answerReceipt(exchange, link, entry)
             default: answerUnknown(link, number, entry)
             }
         case .pubcomp:
@@ -87,8 +87,16 @@ extension Router {
         queues[kept].flags.insert(.received)
         settle(queues[kept].pending)
         queues[kept].pending = noEntry
-        if queues[kept].sequence != 0 { identify(kept) }
+        if queues[kept].sequence != 0 {
+            identify(kept)
+            durables[Int(sessions[Int(queues[kept].session)].durable)].receipts = commits.submitted + 1
+        }
         answerDurably(link, queues[kept].sequence != 0, entry, .pubrel)
+    }
+
+    /// The client says again that it has a message: PUBREL follows the commit as well.
+    mutating func answerReceipt(_ exchange: PacketWindow.Exchange, _ link: Int, _ entry: SlotEntry) {
+        answerDurably(link, exchange.entry != noEntry && queues[exchange.entry].sequence != 0, entry, .pubrel)
     }
 
     /// A publisher has released its message: the identifier may mean another from now on.

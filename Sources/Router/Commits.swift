@@ -18,6 +18,8 @@ enum Waiter {
     case frame(Request, [UInt8])
     /// CONNACK goes out, and the session's messages behind it.
     case opened(Request, session: UInt32, acceptNumber: UInt64, [UInt8])
+    /// The receipts of a session are: PUBREL may go out.
+    case receipts(session: UInt32)
     /// All of a session that is away lies in the store: memory need not keep it.
     case away(session: UInt32, acceptNumber: UInt64)
 
@@ -52,7 +54,10 @@ struct Commits: ~Copyable {
     /// Whether something waits for a transaction that was not handed over.
     var isUrgent: Bool { first < waiters.count && waiters[waiters.count - 1].transaction > submitted }
 
-    mutating func append(_ waiter: Waiter, after transaction: UInt64) { waiters.append((transaction, waiter)) }
+    /// First come, first served: behind one that waits for a later transaction it waits for that, too.
+    mutating func append(_ waiter: Waiter, after transaction: UInt64) {
+        waiters.append((isEmpty ? transaction : max(transaction, waiters[waiters.count - 1].transaction), waiter))
+    }
 
     /// The next that waits for a transaction up to `transaction`.
     mutating func next(through transaction: UInt64) -> Waiter? {
@@ -182,6 +187,7 @@ extension Router {
         case .opened(let request, let session, let acceptNumber, let frame):
             guard isCurrent(request) else { return }
             opened(Int(session), acceptNumber, frame)
+        case .receipts(let session): wait(Int(session))
         case .away(let session, let acceptNumber): evict(Int(session), acceptNumber)
         }
     }

@@ -54,6 +54,7 @@ extension Router {
             return true
         }
         if queues[entry].flags.contains(.received) {
+            guard isReceiptStored(entry, number) else { return false }
             release(entry, number, link)
             return true
         }
@@ -67,6 +68,16 @@ extension Router {
         }
         send(entry, number, link)
         return true
+    }
+
+    /// Whether the client may forget an identifier: not before the store knows that it has the message. Else the session is
+    /// looked at again then.
+    private mutating func isReceiptStored(_ entry: UInt32, _ number: Int) -> Bool {
+        guard waitsForDisk, queues[entry].sequence != 0 else { return true }
+        let transaction = durables[Int(sessions[number].durable)].receipts
+        guard transaction > commits.committed else { return true }
+        commits.append(.receipts(session: UInt32(number)), after: transaction)
+        return false
     }
 
     /// PUBREL, for a message that the client received on an earlier connection [MQTT-4.4.0-1].

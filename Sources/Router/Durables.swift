@@ -17,6 +17,8 @@ struct DurableState {
     fileprivate(set) var stored: UInt32 = 0
     /// Packet identifiers in flight that were not sent again on this connection.
     var notResent: UInt32 = 0
+    /// The transaction that has the receipts (PUBREC) of the client: PUBREL goes out behind it.
+    var receipts: UInt64 = 0
     /// A page of them was asked for.
     var isReading = false
     /// The last transaction on disk when it was asked for; `UInt64.max`: all were.

@@ -157,6 +157,8 @@ extension Router {
             if !replay.isStored, let exchange, exchange.stage == .receipt, exchange.entry != noEntry {
                 sessions[number].outgoing.insert(.init(identifier, .completion, entry: exchange.entry))
                 noteReceipt(exchange.entry, link, entry)
+            } else if !replay.isStored, let exchange {
+                answerReceipt(exchange, link, entry)
             } else {
                 answer(link, entry, .pubrel)
             }

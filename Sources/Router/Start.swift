@@ -14,6 +14,7 @@ extension Router {
     /// is then 1.
     package static func main() -> Never {
         ignoreSignals()
+        reportCrashes("apus-router", version: apusVersion)
         // It ends with the process: the kernel takes its memory back faster than it could be given back piece by piece.
         let router = UnsafeMutablePointer<Router>.allocate(capacity: 1)
         unsafe router.initialize(to: started())

@@ -17,7 +17,6 @@ extension Supervisor {
             worker.told = now
             ask(worker, now)
         } else {
-            if let worker = left.worker { endStranger(worker.process) }
             if let place, left.worker != nil, place.past != .none { place.past = .died }
         }
         if let place, place.role == .listener, place.past != .none, let standby = takeOn(left.successor, in: place, now)
@@ -25,27 +24,22 @@ extension Supervisor {
             place.successor = standby
             // Else it is asked should the other one end before it has answered.
             if place.worker == nil { ask(standby, now) }
-        } else if let standby = left.successor {
-            endStranger(standby.process)
         }
     }
 
     /// - Returns: nil where there is none any more.
     private func takeOn(_ left: Estate.Worker?, in place: Place, _ now: UInt64) -> Worker? {
         guard let left, let channel = inheritance.take("control-\(left.number)") else { return nil }
-        // It is no child of this process: a descriptor tells when it ends.
-        let descriptor = apus_process_descriptor(left.process)
-        guard descriptor >= 0, isWorker(left.process, of: place.role) else {
-            if descriptor >= 0 { close(descriptor) }
+        guard let descriptor = inheritance.take(Self.name(ofProcess: left.process)), !hasEnded(descriptor) else {
             close(channel)
             return nil
         }
         let worker = Worker(
             number: left.number, generation: left.generation, place: place, process: left.process,
-            channel: ControlChannel(descriptor: channel), heartbeat: makeHeartbeat(now), now: now)
+            processDescriptor: descriptor, isChild: false, channel: ControlChannel(descriptor: channel),
+            heartbeat: makeHeartbeat(now), now: now)
         worker.phase = .adopting
         worker.fed = .max
-        worker.processDescriptor = descriptor
         workers[worker.number] = worker
         do throws(SystemError) {
             try poller.add(descriptor, .readable, tag: Source.process(worker.number).tag)
@@ -94,14 +88,24 @@ extension Supervisor {
         noticeReadiness(now)
     }
 
-    /// Whether a process is a worker of a role, and not another that got its number.
-    private func isWorker(_ process: Int32, of role: Role) -> Bool {
-        readLink("/proc/\(process)/exe").split(separator: "/").last?.hasPrefix(role.entry.executable) == true
+    private func hasEnded(_ processDescriptor: Int32) -> Bool {
+        var state = pollfd(fd: processDescriptor, events: Int16(POLLIN), revents: 0)
+        // One descriptor is passed and counted as one.
+        guard unsafe poll(&state, 1, 0) > 0 else { return false }
+        close(processDescriptor)
+        return true
     }
 
-    func endStranger(_ process: Int32) {
-        guard Role.allCases.contains(where: { isWorker(process, of: $0) }) else { return }
-        Glibc.kill(process, SIGKILL)
-        strangers.append(process)
+    /// What the descriptor of a process is kept as.
+    static func name(ofProcess process: Int32) -> String { "process-\(process)" }
+
+    /// Workers that are left, and stand in no place: they were being prepared or replaced, or their place is gone.
+    func endStrangers() {
+        for name in inheritance.names where name.hasPrefix("process-") {
+            guard let descriptor = inheritance.take(name) else { continue }
+            apus_kill_process(descriptor)
+            close(descriptor)
+            if let process = pid_t(name.dropFirst("process-".count)) { strangers.append(process) }
+        }
     }
 }

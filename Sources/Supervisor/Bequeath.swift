@@ -109,12 +109,10 @@ extension Supervisor {
 
     /// What there is, as the next supervisor has to know it.
     private var estate: Estate {
-        let kept = places.flatMap { [$0.serving, $0.waiting].compactMap { $0?.number } }
-        return Estate(
+        Estate(
             lastNumber: lastNumber, lastAccept: lastAccept, places: places.map(described),
             wires: wires.map { described($0, isAbandoned: false) }
-                + places.compactMap { $0.remains.map { described($0, isAbandoned: true) } },
-            others: workers.values.filter { !kept.contains($0.number) }.map(\.process).sorted())
+                + places.compactMap { $0.remains.map { described($0, isAbandoned: true) } })
     }
 
     private func described(_ place: Place) -> Estate.Place {
@@ -157,6 +155,11 @@ extension Supervisor {
             }
             if let remains = place.remains { kept["wire-\(remains.serial)-listener"] = remains.listenerEnd }
         }
+        if let errors {
+            kept["errors-reader"] = errors.reader
+            kept["errors-writer"] = errors.writer
+        }
+        for worker in workers.values { kept[Self.name(ofProcess: worker.process)] = worker.processDescriptor }
         for wire in wires {
             kept["wire-\(wire.serial)-listener"] = wire.listenerEnd
             kept["wire-\(wire.serial)-router"] = wire.routerEnd

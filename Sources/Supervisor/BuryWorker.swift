@@ -41,7 +41,7 @@ extension Supervisor {
         for worker in workers.values.sorted(by: { $0.number < $1.number }) {
             var status: Int32 = 0
             // The call writes one integer.
-            guard worker.processDescriptor < 0, unsafe waitpid(worker.process, &status, WNOHANG) == worker.process
+            guard worker.isChild, unsafe waitpid(worker.process, &status, WNOHANG) == worker.process
             else { continue }
             bury(worker, ExitStatus(status), now)
         }
@@ -50,6 +50,7 @@ extension Supervisor {
 
     func bury(_ worker: Worker, _ status: ExitStatus, _ now: UInt64) {
         // What it said before it died comes first.
+        relayErrors()
         hear(worker, now, all: true)
         let place = worker.place
         // It may have been retired, or replaced as a standby.
@@ -60,12 +61,12 @@ extension Supervisor {
                 && (state == .stopping || state == .parking || place.isRetired)
         workers[worker.number] = nil
         poller.remove(worker.channel.descriptor)
-        if worker.processDescriptor >= 0 {
-            // It may be a child nevertheless, of the program that this process ran before.
+        if !worker.isChild {
+            // It may be one nevertheless, of the program that this process ran before.
             waitpid(worker.process, nil, WNOHANG)
             poller.remove(worker.processDescriptor)
-            close(worker.processDescriptor)
         }
+        close(worker.processDescriptor)
         for timer: Timer in [
             .start(worker.number), .lingering(worker.number), .flush(worker.number), .removal(worker.number),
             .retiring(worker.number), .gathering(worker.number),

@@ -156,6 +156,8 @@ extension Supervisor {
                 end(worker, now)
             }
         }
+        noteMessageRate(now)
         updateStatusLine()
+        extendTimeout(now)
     }
 }

@@ -131,8 +131,8 @@ extension Supervisor {
         guard let estate = inheritance.estate else { return inheritance.closeRest() }
         inheritWires(estate)
         inheritParked()
-        for process in estate.others { endStranger(process) }
         for left in estate.places { inheritWorkers(left, now) }
+        endStrangers()
         inheritance.closeRest()
         // A router that is gone has left what its listeners may not have read.
         for place in places where place.role == .router && place.worker == nil { unwire(place, now) }

@@ -1,11 +1,15 @@
 // What systemd is told: ready, the status line, that the broker lives, that it stops. Without systemd nothing happens.
 
 internal import Configuration
+internal import Messages
 internal import Systemd
 
 extension Supervisor {
     /// How long a killed process may take to be gone before the supervisor itself no longer counts as well.
     private static let deathLimit: UInt64 = 10_000
+
+    /// How much longer a start or a stop that goes on may take, said with each heartbeat.
+    private static let `extension` = Duration.seconds(15)
 
     func beginNotifying(_ now: UInt64) {
         guard let interval = WatchdogInterval.read() else { return }
@@ -22,17 +26,55 @@ extension Supervisor {
         Notify.send(.stopping, .status("stopping"))
     }
 
-    /// `2 listeners, 17 connections`
+    /// `2 listeners, 17 connections, 120 messages/s in, 980 out`, and what is not as it should be.
     func updateStatusLine() {
         guard state == .ready else { return }
         func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
-        var line = "\(count(ports.count, "listener")), \(count(openConnections, "connection"))"
+        let rate = messageRate.perSecond
+        var line = "\(count(ports.count, "listener")), \(count(openConnections, "connection")), "
+        line += "\(rate.received) messages/s in, \(rate.sent) out"
         let missing = places.count { $0.worker?.phase != .ready }
         if missing > 0 { line += ", \(count(missing, "worker")) not ready" }
         if let problem = degradation ?? storeProblem { line += "; \(problem)" }
+        say(line)
+    }
+
+    private func say(_ line: String) {
         guard line != statusLine else { return }
         statusLine = line
         Notify.send(.status(line))
+    }
+
+    func noteMessageRate(_ now: UInt64) {
+        let totals = listenerTotals()
+        messageRate.note(
+            received: totals[ListenerCounter.messagesReceived.rawValue],
+            sent: totals[ListenerCounter.messagesSent.rawValue], now: now)
+    }
+
+    /// A start or a stop has limits of its own, which may be longer than the unit's (`supervisor.start_timeout`,
+    /// `stop_timeout`): while this loop keeps to them, systemd waits.
+    func extendTimeout(_ now: UInt64) {
+        guard state != .ready, isWithinDeathLimit(now) else { return }
+        Notify.send(.extendTimeout(Self.extension))
+        let waiting = places.filter { $0.worker.map { $0.phase != .ready } ?? true }.map(\.label)
+        switch state {
+        case .starting: say("starting" + (waiting.isEmpty ? "" : ": \(waiting.joined(separator: ", ")) not ready"))
+        case .parking: say("restarting")
+        case .stopping: say("stopping: \(workers.count) processes left")
+        case .ready: break
+        }
+    }
+
+    /// Whether nobody takes too long to be gone that was killed.
+    private func isWithinDeathLimit(_ now: UInt64) -> Bool {
+        workers.values.allSatisfy { $0.killed.map { now < $0 + Self.deathLimit } ?? true }
+    }
+
+    /// What `systemctl status` shows of a broker that does not start.
+    package static func notifyFailure(_ reason: String, status: Int32, error: Int32? = nil) {
+        Notify.send(.status("can not start: \(reason)"), .exitStatus(status))
+        if let error { Notify.send(.error(error)) }
     }
 
     /// The supervisor lives while its loop turns, which this call shows, and while every worker answers or is within a
@@ -41,8 +83,6 @@ extension Supervisor {
     func feedWatchdog(_ now: UInt64) {
         guard let watchdogInterval else { return }
         timers.set(.watchdog, at: now + watchdogInterval / 2)
-        if workers.values.allSatisfy({ $0.killed.map { now < $0 + Self.deathLimit } ?? true }) {
-            Notify.send(.watchdog)
-        }
+        if isWithinDeathLimit(now) { Notify.send(.watchdog) }
     }
 }

@@ -49,8 +49,10 @@ extension Supervisor {
         roll(former, now)
     }
 
-    /// Whether a worker runs another program than that which is on disk now.
-    func isOutdated(_ worker: Worker) -> Bool { isOutdated(worker.process, path(worker.place.role.entry.executable)) }
+    /// Whether a worker runs another program than that which is on disk now. One that has not said yet what it runs was started a moment ago.
+    func isOutdated(_ worker: Worker) -> Bool {
+        worker.program.map { isOutdated($0.file, path(worker.place.role.entry.executable)) } ?? false
+    }
 
     /// Answers those who wait for the end of a roll, if it has come.
     func answerUpgraders(_ now: UInt64) {

@@ -126,21 +126,25 @@ final class Worker {
     /// When it was told to serve.
     var told: UInt64?
     var hasTakenOver: Bool { told != nil }
-    /// Tells the end of a process that is no child of the supervisor's; -1: it is one.
-    var processDescriptor: Int32 = -1
+    /// Names the process, whoever has its number later, and tells its end.
+    let processDescriptor: Int32
+    /// Whether this supervisor has started it, and so learns how it ends.
+    let isChild: Bool
     /// What it answered to a former supervisor ends with the answer to this Ping; 0: there is nothing of the kind.
     var fence: UInt64 = 0
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
 
     init(
-        number: UInt32, generation: UInt32? = nil, place: Place, process: pid_t, channel: consuming ControlChannel,
-        heartbeat: Heartbeat, now: UInt64
+        number: UInt32, generation: UInt32? = nil, place: Place, process: pid_t, processDescriptor: Int32,
+        isChild: Bool, channel: consuming ControlChannel, heartbeat: Heartbeat, now: UInt64
     ) {
         self.number = number
         self.generation = generation ?? place.generation
         self.place = place
         self.process = process
+        self.processDescriptor = processDescriptor
+        self.isChild = isChild
         self.channel = channel
         self.heartbeat = heartbeat
         started = now

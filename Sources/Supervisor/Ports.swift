@@ -49,7 +49,9 @@ struct PortFailure: Error {
     let address: String
     /// What happened, and what to do.
     let reason: String
-    let isInUse: Bool
+    /// The number of the system's error, where there is one.
+    var code: Int32?
+    var isInUse: Bool { code == EADDRINUSE }
 }
 
 /// Opens the sockets of one listener.
@@ -64,8 +66,7 @@ func openSockets(
         throw PortFailure(
             listener: listener.name, address: listener.bind.description,
             reason: "systemd passed \(names.isEmpty ? "no socket" : "only \(names)"): start it by a socket unit with "
-                + "FileDescriptorName=\(name)",
-            isInUse: false)
+                + "FileDescriptorName=\(name)")
     }
     do throws(SystemError) {
         switch listener.bind {
@@ -92,7 +93,7 @@ func openSockets(
             }
         throw PortFailure(
             listener: listener.name, address: listener.bind.description, reason: reason,
-            isInUse: error.code == EADDRINUSE)
+            code: error.code)
     }
 }
 

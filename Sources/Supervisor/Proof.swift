@@ -39,7 +39,7 @@ extension Supervisor {
         let arguments = ["apusd", "--check", "--estate", "\(controlDescriptor)"] + configurationArguments
         // The strings live through the call; the new process gets copies.
         let process = unsafe withArguments(arguments) { list in
-            unsafe apus_spawn(program, list, estateFile!.descriptor, controlDescriptor)
+            unsafe apus_spawn(program, list, estateFile!.descriptor, controlDescriptor, -1)
         }
         guard process > 0 else { throw notUsable(program, "it can not be run: \(errorText(errno))") }
         let descriptor = apus_process_descriptor(process)
@@ -99,6 +99,7 @@ extension Supervisor {
             switch asker {
             case .signal: Notify.send(.ready)
             case .reload(let number, let report):
+                Notify.send(.ready)
                 guard let connection = operators[number] else { continue }
                 if failure == nil { connection.answer(.reload(report)) }
                 finish(connection, failure.map { .error(Refusal(.reloadFailed, $0.reason)) } ?? .end(next: nil))

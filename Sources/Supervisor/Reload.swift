@@ -29,6 +29,9 @@ extension Supervisor {
     func reload(
         _ now: UInt64, for asker: (ReloadReport) -> Proof.Asker
     ) throws(ReloadFailure) -> (report: ReloadReport, isAnsweredLater: Bool) {
+        var isAnsweredLater = false
+        if state == .ready { Notify.send(.reloading) }
+        defer { if state == .ready, !isAnsweredLater { Notify.send(.ready) } }
         let new: Configuration
         do throws(ConfigurationErrors) {
             new = try Configuration.load(path: configurationPath, environment: environment)
@@ -48,7 +51,7 @@ extension Supervisor {
                 guard !ports.contains(where: { $0.listener.name == listener.name }) else {
                     throw PortFailure(
                         listener: listener.name, address: listener.bind.description,
-                        reason: "the former \(listener.name) is still stopping, try again", isInUse: false)
+                        reason: "the former \(listener.name) is still stopping, try again")
                 }
                 opened.append(try openPort(listener, others: next.listeners))
             } catch {
@@ -63,7 +66,8 @@ extension Supervisor {
         if !report.needsRestart.isEmpty {
             Journal.log(.configurationNeedsRestart, [.key: report.needsRestart.joined(separator: ", ")])
         }
-        return (report, try beginUpgrade(for: asker(report), now))
+        isAnsweredLater = try beginUpgrade(for: asker(report), now)
+        return (report, isAnsweredLater)
     }
 
     private func apply(_ next: Configuration, adding opened: [Port], _ now: UInt64) {
@@ -83,10 +87,8 @@ extension Supervisor {
 
     func reloadOnSignal(_ now: UInt64) {
         guard state == .ready else { return }
-        Notify.send(.reloading)
         // A failure has been logged.
-        let answer = try? reload(now) { _ in .signal }
-        if answer?.isAnsweredLater != true { Notify.send(.ready) }
+        _ = try? reload(now) { _ in .signal }
     }
 }
 

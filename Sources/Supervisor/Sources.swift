@@ -14,6 +14,8 @@ enum Source: Equatable {
     case process(UInt32)
     /// The end of a newer program that shows what it can.
     case proof
+    /// What workers wrote to standard error.
+    case errors
 
     var tag: UInt64 {
         switch self {
@@ -24,6 +26,7 @@ enum Source: Equatable {
         case .operator(let number): 4 << 56 | UInt64(number)
         case .process(let number): 5 << 56 | UInt64(number)
         case .proof: 6 << 56
+        case .errors: 7 << 56
         }
     }
 
@@ -37,6 +40,7 @@ enum Source: Equatable {
         case 4: self = .operator(number)
         case 5: self = .process(number)
         case 6: self = .proof
+        case 7: self = .errors
         default: return nil
         }
     }

@@ -48,9 +48,17 @@ extension Supervisor {
         } catch {
             throw error
         }
+        let descriptor = apus_process_descriptor(process)
+        guard descriptor >= 0 else {
+            let code = errno
+            close(ends.supervisor)
+            Glibc.kill(process, SIGKILL)
+            waitpid(process, nil, 0)
+            throw SystemError("watch process \(process)", code: code)
+        }
 
         let worker = Worker(
-            number: nextNumber(), place: place, process: process,
+            number: nextNumber(), place: place, process: process, processDescriptor: descriptor, isChild: true,
             channel: ControlChannel(descriptor: ends.supervisor),
             heartbeat: makeHeartbeat(now), now: now)
         workers[worker.number] = worker
@@ -110,8 +118,7 @@ extension Supervisor {
     }
 
     func end(_ worker: Worker, _ now: UInt64) {
-        // Its process id is ours until it is reaped, so it can be no other's.
-        Glibc.kill(worker.process, SIGKILL)
+        apus_kill_process(worker.processDescriptor)
         worker.phase = .ending
         if worker.killed == nil { worker.killed = now }
     }
@@ -143,7 +150,7 @@ extension Supervisor {
         // The strings live through the call; the new process gets copies.
         unsafe executable.withCString { name in
             var arguments = unsafe [UnsafeMutablePointer(mutating: name), nil]
-            return unsafe apus_spawn(path(executable), &arguments, control, controlDescriptor)
+            return unsafe apus_spawn(path(executable), &arguments, control, controlDescriptor, errors?.writer ?? -1)
         }
     }
 }

@@ -15,6 +15,8 @@ struct StartFailure: Error {
     var isLogged = false
     /// What the process exits with; `EX_CONFIG` where trying again would not help.
     var status: Int32 = 1
+    /// The number of the system's error, where that is the reason.
+    var code: Int32?
 }
 
 extension Supervisor {
@@ -26,19 +28,20 @@ extension Supervisor {
         do throws(SystemError) {
             try poller.add(signals.descriptor, .readable, tag: Source.signals.tag)
         } catch {
-            throw StartFailure(reason: "\(error)")
+            throw StartFailure(reason: "\(error)", code: error.code)
         }
         try makeFolder(configuration.runtimeDirectory, "runtime_dir", mode: 0o750)
         try makeFolder(configuration.stateDirectory, "state_dir", mode: 0o700)
         try openControlSocket()
         computeBudget()
         openEstate()
+        openErrors()
         reserve = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
         for listener in configuration.listeners {
             do throws(PortFailure) {
                 add(try openPort(listener, others: configuration.listeners))
             } catch {
-                throw StartFailure(reason: error.description, isLogged: true)
+                throw StartFailure(reason: error.description, isLogged: true, code: error.code)
             }
         }
         let now = monotonicMilliseconds()
@@ -52,7 +55,7 @@ extension Supervisor {
             do throws(SystemError) {
                 place.state = .held(by: try spawn(place, now))
             } catch {
-                throw StartFailure(reason: "\(place.label) can not be started: \(error)")
+                throw StartFailure(reason: "\(place.label) can not be started: \(error)", code: error.code)
             }
         }
         beginNotifying(now)
@@ -114,6 +117,7 @@ extension Supervisor {
 
     /// What was begun is undone; nothing serves yet.
     func abandonStart(_ failure: StartFailure) -> Int32 {
+        Self.notifyFailure(failure.reason, status: failure.status, error: failure.code)
         if !failure.isLogged { Logger(label: "supervisor").error("the broker can not start: \(failure.reason)") }
         for worker in workers.values { Glibc.kill(worker.process, SIGKILL) }
         for worker in workers.values { waitpid(worker.process, nil, 0) }

@@ -55,6 +55,8 @@ package final class Supervisor {
 
     /// Processes that were killed, and may be children of the program that this process ran before.
     var strangers: [pid_t] = []
+    /// Where workers' standard error leads; nil where it is this process's own.
+    var errors: (reader: Int32, writer: Int32)?
     /// nil where no service manager keeps anything.
     var estateFile: EstateFile?
     /// How many descriptors systemd keeps, as far as is known; and why it keeps none, in words.
@@ -88,6 +90,7 @@ package final class Supervisor {
     /// What apusd exits with once the workers have stopped.
     var exitStatus: Int32 = 0
     var statusLine = ""
+    var messageRate = MessageRate(now: monotonicMilliseconds())
     var watchdogInterval: UInt64?
 
     /// Blocks the signals that it takes as events: to be called before any other thread starts.
@@ -112,6 +115,7 @@ package final class Supervisor {
     /// Runs the broker until it has stopped.
     /// - Returns: the exit status for apusd.
     package func run() throws(SystemError) -> Int32 {
+        reportCrashes("apusd", version: apusVersion)
         do {
             try start()
         } catch {
@@ -158,6 +162,7 @@ package final class Supervisor {
         case .operator(let number):
             if let connection = operators[number] { attend(connection, readiness, now) }
         case .proof: proofEnded(now)
+        case .errors: relayErrors()
         case .process(let number):
             if let worker = workers[number] { bury(worker, .unknown, now) }
         }

@@ -24,7 +24,7 @@ extension Supervisor {
     /// - Returns: whether the answer comes later.
     /// - Throws: where it is, and can not be used; nothing has changed then.
     func beginUpgrade(for asker: Proof.Asker, _ now: UInt64) throws(ReloadFailure) -> Bool {
-        guard isOutdated(getpid(), ownProgram) else {
+        guard isOutdated(.ofThisProcess, ownProgram) else {
             beginRoll(now)
             return false
         }
@@ -42,13 +42,9 @@ extension Supervisor {
         }
     }
 
-    /// Whether a process runs another file than that which has its path now.
-    func isOutdated(_ process: Int32, _ path: String) -> Bool {
-        var running = stat()
-        var present = stat()
-        // Each call fills one value, or fails.
-        guard unsafe stat("/proc/\(process)/exe", &running) == 0, unsafe stat(path, &present) == 0 else { return false }
-        return running.st_ino != present.st_ino || running.st_dev != present.st_dev
+    /// Whether a program is another file than that which has its path now.
+    func isOutdated(_ program: FileIdentity, _ path: String) -> Bool {
+        FileIdentity(path: path).map { $0 != program } ?? false
     }
 
     var configurationArguments: [String] { configurationPath.map { ["--config", $0] } ?? [] }

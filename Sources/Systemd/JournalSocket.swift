@@ -22,13 +22,31 @@ package enum JournalSocket {
         }
     }
 
+    /// Names the stream behind which somebody puts into the journal what is written to it, as `JOURNAL_STREAM` does for
+    /// systemd's own.
+    private static let relayVariable = "APUS_JOURNAL_STREAM"
+
     /// Whether standard error leads to the journal, so that native entries are better than lines.
     package static func isStandardError() -> Bool {
         // Safe: the environment is not changed while threads run.
-        guard let value = unsafe getenv("JOURNAL_STREAM") else { return false }
+        ["JOURNAL_STREAM", relayVariable].contains { variable in
+            guard let value = unsafe getenv(variable), let name = name(of: STDERR_FILENO) else { return false }
+            return unsafe String(cString: value) == name
+        }
+    }
+
+    /// Lets processes that are started from now on know that this descriptor, where it is their standard error, leads to the
+    /// journal. To be called while no other thread reads the environment.
+    package static func relays(_ descriptor: Int32) {
+        guard let name = name(of: descriptor) else { return }
+        // Safe: both are C strings for the length of the call, which copies them.
+        _ = unsafe setenv(relayVariable, name, 1)
+    }
+
+    private static func name(of descriptor: Int32) -> String? {
         var status = stat()
         // Safe: fstat fills the whole value or fails.
-        guard unsafe fstat(STDERR_FILENO, &status) == 0 else { return false }
-        return unsafe String(cString: value) == "\(status.st_dev):\(status.st_ino)"
+        guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+        return "\(status.st_dev):\(status.st_ino)"
     }
 }

@@ -18,6 +18,10 @@ package enum Notify {
         case reloading
         /// How much longer starting, reloading or stopping may take than the unit says.
         case extendTimeout(Duration)
+        /// The error of a system call that the service fails for, by its number; `systemctl status` shows it in words.
+        case error(Int32)
+        /// What the process is about to exit with.
+        case exitStatus(Int32)
 
         /// The assignments of sd_notify(3), a line each.
         var text: String {
@@ -27,6 +31,8 @@ package enum Notify {
             case .watchdog: "WATCHDOG=1"
             case .stopping: "STOPPING=1"
             case .reloading: "RELOADING=1\nMONOTONIC_USEC=\(Notify.monotonicMicroseconds())"
+            case .error(let number): "ERRNO=\(number)"
+            case .exitStatus(let status): "EXIT_STATUS=\(status)"
             case .extendTimeout(let duration): "EXTEND_TIMEOUT_USEC=\(Notify.microseconds(duration))"
             }
         }

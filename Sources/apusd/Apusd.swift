@@ -34,6 +34,9 @@ struct Apusd: ParsableCommand {
             configuration = try Configuration.load(path: config, environment: environment)
         } catch {
             Self.complain(error.description)
+            if !check, let problem = error.problems.first {
+                Supervisor.notifyFailure(problem.description, status: configurationStatus)
+            }
             throw ExitCode(configurationStatus)
         }
         if check {

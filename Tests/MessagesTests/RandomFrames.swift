@@ -71,8 +71,7 @@ extension Estate: RandomFrame {
             },
             wires: r.list { r in
                 Wire(serial: r.integer(), listener: r.integer(), router: r.integer(), isAbandoned: r.bool())
-            },
-            others: r.list { $0.integer() })
+            })
     }
 }
 

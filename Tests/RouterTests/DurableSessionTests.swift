@@ -109,6 +109,30 @@ import Testing
         #expect(seen9 == 0)
     }
 
+    /// PUBREL lets the client forget the identifier: it would take the message for another one, should the store not know of
+    /// the receipt and the message be sent again.
+    @Test(arguments: [true, false])
+    func aReceiptIsOnDiskBeforeItsReleaseGoesOut(_ comesBack: Bool) throws {
+        var bench = try Self.bench(qos: 2)
+        bench.publish(0, 0, "t", "x", qos: 2, identifier: 1)
+        let identifier = try #require(try deliveries(bench.hear(1)).first?.recipients.first?.packetIdentifier)
+        bench.acknowledge(1, 5, 1, identifier)
+        var slot: UInt32 = 1
+        if comesBack {
+            bench.disconnect(1, 1)
+            bench.connect(1, 2, "durable", accept: 2, expiry: 100)
+            slot = 2
+        } else {
+            // The client repeats itself.
+            bench.acknowledge(1, 5, 1, identifier)
+        }
+        bench.router.flush(1)
+        let early = entries(try batches(bench.take(1)).flatMap(\.frames))
+        #expect(early.isEmpty)
+        let answers = bench.answers(1)
+        #expect(answers == [Entry(6, 1, identifier), Entry(6, slot, identifier)])
+    }
+
     @Test func aLongQueueLiesInTheStoreAndComesInOrder() throws {
         var bench = try Self.bench()
         let count = 3000

@@ -3,6 +3,7 @@
 
 import EventLoop
 import Messages
+import Store
 import Testing
 
 @testable import Router
@@ -361,7 +362,7 @@ private final class TakeOverHistory {
             let isBusy =
                 bench.router.isRecovering || bench.isReading || !bench.router.replays.sessions.isEmpty
                 || bench.router.commits.submitted > bench.router.commits.committed
-                || !listeners.allSatisfy { $0.unsent.isEmpty }
+                || !bench.router.log.isEmpty || bench.router.store.isBusy || !listeners.allSatisfy { $0.unsent.isEmpty }
             quiet = before == state() && !isBusy ? quiet + 1 : 0
         }
     }

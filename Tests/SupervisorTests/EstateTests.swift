@@ -15,7 +15,7 @@ import Testing
                     number: 1, role: .router, name: "router", generation: 3, served: 2, hasDied: false,
                     worker: .init(number: 9, generation: 3, process: 77), successor: nil)
             ],
-            wires: [.init(serial: 4, listener: 2, router: 1, isAbandoned: true)], others: [78])
+            wires: [.init(serial: 4, listener: 2, router: 1, isAbandoned: true)])
     }
 
     @Test func theLastOneThatWasWrittenIsRead() throws {

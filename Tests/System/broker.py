@@ -127,12 +127,17 @@ def toml_table(table):
     return "".join(f"{key} = {toml_value(value)}\n" for key, value in table.items())
 
 
-def stat_fields(pid):
-    """/proc/PID/stat from the state on, or None where there is no such process."""
+def process_file(pid, name):
+    """A file of /proc/PID; empty where there is no such process, or none any more when it is read."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/{name}").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return ""
+
+
+def stat_fields(pid):
+    """/proc/PID/stat from the state on; empty where there is no such process."""
+    return process_file(pid, "stat").rpartition(")")[2].split()
 
 
 def all_processes():
@@ -262,11 +267,8 @@ class Broker:
         """Proportional set size of all processes together."""
         total = 0
         for pid in self.processes():
-            try:
-                text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            total += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
+            found = re.search(r"^Pss:\s+(\d+)", process_file(pid, "smaps_rollup"), re.M)
+            total += int(found[1]) if found else 0
         return total / 1024
 
     def cpu_seconds(self):

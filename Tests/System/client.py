@@ -207,7 +207,13 @@ class Program:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.stdin.close()
-        return self.process.wait(10)
+        try:
+            return self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            # mosquitto_sub disconnects within its signal handler, and waits for a lock of its own where it was interrupted
+            # while it held that.
+            self.process.kill()
+            return self.process.wait(5)
 
     def __enter__(self):
         return self

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 
-from broker import BIN, wait_until
+from broker import BIN, process_file, wait_until
 from client import Paho, unique
 
 SOAK = bool(os.environ.get("APUS_SOAK"))
@@ -52,17 +52,11 @@ class Attached:
     Those that it starts are not meant."""
 
     def __init__(self, pid, call, count, threads=False):
-        self.pid = pid
         self._strace = subprocess.Popen(
             ["strace", *(["-f"] if threads else []), "-q", "-o", "/dev/null", "-e", f"trace={call}", "-e",
              f"inject={call}:signal=KILL:when={count}", "-p", str(pid)], stderr=subprocess.PIPE, text=True)
-        wait_until(self._is_attached, "strace to be attached")
-
-    def _is_attached(self):
-        try:
-            return "TracerPid:\t0" not in open(f"/proc/{self.pid}/status").read()
-        except FileNotFoundError:
-            return True  # It has died already.
+        # Or that it has died already.
+        wait_until(lambda: "TracerPid:\t0" not in process_file(pid, "status"), "strace to be attached")
 
     def wait_death(self, timeout=10.0):
         """strace ends with whom it follows."""

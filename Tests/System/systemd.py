@@ -11,9 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from broker import BIN, BrokerError, all_processes, wait_until
+import pytest
 
-UNITS = Path(__file__).parent.parent.parent / "units"
+from broker import BIN, BrokerError, all_processes, process_file, wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+# The container's own filter does not know them, a machine has none.
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 # Nothing of this machine's that would run in the container as well.
 MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
           "man-db.timer", "getty@.service", "console-getty.service", "mosquitto.service", "nginx.service",
@@ -21,19 +25,64 @@ MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
           "systemd-timesyncd.service", "networking.service", "ssh.service", "cron.service"]
 
 
+def package(version="", folder="deb"):
+    """The package of these programs; made again where they are newer, or a version of it is asked for."""
+    folder = ROOT / ".build" / folder
+    newest = max((BIN / program).stat().st_mtime for program in ("apusd", "apusctl", "apus-listener", "apus-router"))
+    found = list(folder.glob(f"apus_{version}*.deb"))
+    if not found or found[0].stat().st_mtime < newest:
+        subprocess.run(["make", "-s", "-C", ROOT, "deb-files", f"BIN={BIN}", f"DEB={folder}"], check=True, capture_output=True,
+                       env={**os.environ, "APUS_VERSION": version, "APUS_COMPRESSION": "0"})
+        found = list(folder.glob("apus_*.deb"))
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def host():
+    host = SystemdHost()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def broker(host, request):
+    """With the CONFIGURATION of the test's file, and a standby behind every worker."""
+    host.configure(request.module.CONFIGURATION)
+    host.start()
+    host.wait_served()
+    yield host
+    print(host.journal())
+    host.stop()
+
+
 def inner_pid(pid):
     """What a process is called in the innermost namespace that it is in; None where it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(re.search(r"^NSpid:.*\t(\d+)$", status, re.M)[1])
+    found = re.search(r"^NSpid:.*\t(\d+)$", process_file(pid, "status"), re.M)
+    return found and int(found[1])
 
 
 class SystemdHost:
-    def __init__(self):
+    """With the package installed, unless told otherwise, and no service started."""
+
+    def __init__(self, is_bare=False, options=()):
+        self.process = self.leader = None
         self.folder = Path(tempfile.mkdtemp(prefix="apus-host-"))
         self.root = self.folder / "root"
+        try:
+            self._mount()
+            self._boot(options)
+        except (OSError, subprocess.CalledProcessError, TimeoutError) as error:
+            log = self.folder / "boot.log"
+            said = log.read_text(errors="replace") if log.exists() else getattr(error, "stderr", "")
+            self.close()
+            # Nothing of Apus is in there yet.
+            pytest.skip("THIS MACHINE CAN NOT BOOT A SYSTEMD OF THE TESTS' OWN, and what needs one is not tested "
+                        f"(it takes root, overlayfs and systemd-nspawn): {error} {said}")
+        if not is_bare:
+            self.install(package())
+            (self.root / "etc/systemd/system/apus.service.d").mkdir()
+
+    def _mount(self):
         # The upper layer may not lie on an overlay itself.
         self._check("mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", self.folder)
         for name in ("root", "upper", "work"):
@@ -46,21 +95,17 @@ class SystemdHost:
             link = self.root / "etc/systemd/system" / unit
             link.unlink(missing_ok=True)
             link.symlink_to("/dev/null")
-        self._install()
+        self._prepare()
+
+    def _boot(self, options):
         self.process = subprocess.Popen(
             ["systemd-nspawn", "-q", "-D", self.root, "--boot", "--register=no", "--keep-unit", "--hostname=apus",
-             f"--machine=apus-{os.getpid()}"],
+             f"--machine=apus-{os.getpid()}", f"--system-call-filter={LANDLOCK}", *options],
             stdin=subprocess.DEVNULL, stdout=open(self.folder / "boot.log", "wb"), stderr=subprocess.STDOUT,
             start_new_session=True)
-        self.leader = None
-        try:
-            self.leader = wait_until(self._find_leader, "the container's first process", 20)
-            wait_until(lambda: self.run("systemctl", "is-system-running", check=False) in ("running", "degraded"),
-                       "the container to have booted", 30)
-        except TimeoutError:
-            log = (self.folder / "boot.log").read_text(errors="replace")
-            self.close()
-            raise BrokerError(f"the container did not boot:\n{log}") from None
+        self.leader = wait_until(self._find_leader, "the container's first process", 20)
+        wait_until(lambda: self.run("systemctl", "is-system-running", check=False) in ("running", "degraded"),
+                   "the container to have booted", 30)
 
     @staticmethod
     def _check(*command):
@@ -71,22 +116,16 @@ class SystemdHost:
         children = (pid for pid, fields in all_processes().items() if int(fields[1]) == self.process.pid)
         return next((pid for pid in children if inner_pid(pid) == 1), None)
 
-    def _install(self):
-        for program, place in (("apusd", "usr/sbin"), ("apusctl", "usr/bin"), ("apus-listener", "usr/libexec/apus"),
-                               ("apus-router", "usr/libexec/apus")):
-            (self.root / place).mkdir(parents=True, exist_ok=True)
-            shutil.copy(BIN / program, self.root / place / program)
-        (self.root / "etc/apus").mkdir(exist_ok=True)
-        for unit in ("apus.service", "apus.socket", "apus-web.socket"):
-            shutil.copy(UNITS / unit, self.root / "usr/lib/systemd/system" / unit)
-        for name, place in (("sysusers.conf", "usr/lib/sysusers.d/apus.conf"), ("private.conf", "usr/share/apus/private.conf"),
-                            ("apus.catalog", "usr/lib/systemd/catalog/apus.catalog")):
-            (self.root / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(UNITS / name, self.root / place)
-        # The bus admits users of this machine only, and a dynamic one is none where libnss-systemd is not installed.
-        self._check("systemd-sysusers", f"--root={self.root}", "apus.conf")
-        self._check("journalctl", f"--root={self.root}", "--update-catalog")
-        (self.root / "etc/systemd/system/apus.service.d").mkdir()
+    def _prepare(self):
+        """What dpkg finds: no service is to be started, and manual pages are wanted."""
+        policy = self.root / "usr/sbin/policy-rc.d"
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+        (self.root / "etc/dpkg/dpkg.cfg.d/zz-apus").write_text("path-include=/usr/share/man/*\n")
+
+    def install(self, package):
+        shutil.copy(package, self.root / "root/apus.deb")
+        return self.run("dpkg", "--force-confold", "--force-unsafe-io", "-i", "/root/apus.deb")
 
     def configure(self, text):
         (self.root / "etc/apus/apus.toml").write_text(text)
@@ -119,9 +158,9 @@ class SystemdHost:
         return next(row["pid"] for row in self.status()["workers"]
                     if row["name"] == name and row["state"] == "ready")
 
-    def kill(self, *pids):
+    def kill(self, *pids, number="KILL"):
         """At once, as far as that can be."""
-        self.run("kill", "-KILL", *pids)
+        self.run("kill", f"-{number}", *pids)
 
     def wait_served(self, timeout=20.0):
         """Until the broker is ready, with a standby behind every worker."""
@@ -137,12 +176,22 @@ class SystemdHost:
 
         wait_until(is_whole, "the broker and its standbys", timeout)
 
+    def stop(self):
+        """Whatever a test has left to die is gone afterwards."""
+        self.run("systemctl", "stop", "apus")
+        wait_until(lambda: not self.run("pgrep", "apus", check=False), "every process of the broker to be gone", 40)
+
+    def entries(self, *matches):
+        """Entries of the journal about the unit, as the fields that they have."""
+        lines = self.run("journalctl", "-u", "apus", "-o", "json", "--no-pager", *matches).splitlines()
+        return [json.loads(line) for line in lines]
+
     def journal(self):
         return self.run("journalctl", "-u", "apus", "--no-pager", "-o", "cat", "-n", "80", check=False)
 
     def close(self):
         for number in (signal.SIGRTMIN + 4, signal.SIGKILL):
-            if self.process.poll() is not None:
+            if self.process is None or self.process.poll() is not None:
                 break
             # SIGRTMIN+4 tells the container's systemd to power off.
             os.kill(self.leader if self.leader and number != signal.SIGKILL else self.process.pid, number)

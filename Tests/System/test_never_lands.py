@@ -13,8 +13,9 @@ import threading
 import pytest
 
 import wire as w
-from broker import BIN, MQTT, WEB, is_alive, wait_until
+from broker import BIN, MQTT, WEB, wait_until
 from client import JSON, Paho, mosquitto_sub, unique
+from steps import Attached
 
 ALONE = [{**MQTT, "standby": False}, {**WEB, "standby": False}]
 
@@ -140,19 +141,11 @@ def test_a_death_at_a_system_call(start_broker, opened, call, count):
     topic = unique("call")
     receiver.subscribe(topic, 2)
     victim = broker.worker("mqtt")["pid"]
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-         f"inject={call}:signal=KILL:when={count}", "-p", str(victim)], stderr=subprocess.PIPE, text=True)
-    try:
-        wait_until(lambda: "TracerPid:\t0" not in open(f"/proc/{victim}/status").read(), "strace to be attached")
-    except FileNotFoundError:
-        pass  # It has died already.
+    attached = Attached(victim, call, count, threads=True)
     total = 60
     for number in range(total):
         sender.client.publish(topic, str(number), qos=number % 3)
-    wait_until(lambda: not is_alive(victim), "the listener to die")
-    tracer.wait()
-    tracer.stderr.close()
+    attached.wait_death()
     got = [int(receiver.message().payload) for _ in range(total)]
     # Each QoS keeps its order; paho hands a QoS 2 message on only when it was released.
     for qos in range(3):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import wire as w
-from broker import BIN, BrokerError, all_processes, wait_until
+from broker import BIN, BrokerError, all_processes, process_file, wait_until
 from client import JSON, Paho, unique
 from systemd import SystemdHost
 
@@ -38,9 +38,7 @@ def broker(host):
     host.wait_served()
     yield host
     print(host.journal())
-    host.run("systemctl", "stop", "apus")
-    # Whatever a test has left to die.
-    wait_until(lambda: not host.run("pgrep", "apus", check=False), "every process of the broker to be gone", 40)
+    host.stop()
 
 
 class Clients:
@@ -247,10 +245,7 @@ def test_a_reload_goes_over_to_newer_programs(programs, opened):
 def host_pid(broker, pid):
     """What a process of the container is called outside."""
     for candidate in all_processes():
-        try:
-            status = open(f"/proc/{candidate}/status").read()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+        status = process_file(candidate, "status")
         if f"\t{pid}\n" in status and "\nNSpid:" in status:
             numbers = status.split("\nNSpid:")[1].split("\n")[0].split()
             if len(numbers) > 1 and numbers[-1] == str(pid) and "apusd" in status.split("\n")[0]:

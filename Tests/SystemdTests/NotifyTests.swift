@@ -8,6 +8,7 @@ import Testing
             (.ready, "READY=1"), (.watchdog, "WATCHDOG=1"), (.stopping, "STOPPING=1"),
             (.status("2 listeners, 10 connections"), "STATUS=2 listeners, 10 connections"),
             (.extendTimeout(.milliseconds(1500)), "EXTEND_TIMEOUT_USEC=1500000"),
+            (.error(98), "ERRNO=98"), (.exitStatus(78), "EXIT_STATUS=78"),
         ] as [(Notify.State, String)]) func assignments(_ state: Notify.State, _ text: String)
     {
         #expect(state.text == text)

@@ -72,17 +72,14 @@ package struct Estate: Frame, Equatable {
     package var lastAccept: UInt64
     package var places: [Place]
     package var wires: [Wire]
-    /// Processes that do not serve.
-    package var others: [Int32]
     /// The layout that the broker is in: the frame's own.
     package let layout: UInt16
 
-    package init(lastNumber: UInt32, lastAccept: UInt64, places: [Place], wires: [Wire], others: [Int32]) {
+    package init(lastNumber: UInt32, lastAccept: UInt64, places: [Place], wires: [Wire]) {
         self.lastNumber = lastNumber
         self.lastAccept = lastAccept
         self.places = places
         self.wires = wires
-        self.others = others
         layout = Layout.inForce
     }
 
@@ -98,8 +95,6 @@ package struct Estate: Frame, Equatable {
             writer.integer(wire.router)
             writer.boolean(wire.isAbandoned)
         }
-        writer.integer(UInt32(others.count))
-        for process in others { writer.integer(UInt32(bitPattern: process)) }
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -114,10 +109,6 @@ package struct Estate: Frame, Equatable {
                 Wire(
                     serial: try reader.integer(), listener: try reader.integer(), router: try reader.integer(),
                     isAbandoned: try reader.boolean()))
-        }
-        others = []
-        for _ in 0..<(try reader.count(ofItemsOf: 4)) {
-            others.append(Int32(bitPattern: try reader.integer() as UInt32))
         }
     }
 }

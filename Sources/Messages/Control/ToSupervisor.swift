@@ -6,19 +6,27 @@ package struct Program: Equatable, Sendable {
     package var version: String
     /// The layout that it writes.
     package var layout: UInt16
+    /// The file that it runs, which its path may no longer name.
+    package var file: FileIdentity
 
-    package init(version: String, layout: UInt16) {
+    package init(version: String, layout: UInt16, file: FileIdentity) {
         self.version = version
         self.layout = layout
+        self.file = file
     }
 
     /// This process's.
-    package static var own: Self { Self(version: apusVersion, layout: Layout.inForce) }
+    package static var own: Self { Self(version: apusVersion, layout: Layout.inForce, file: .ofThisProcess) }
 
     /// Its layout is that of the frame.
-    package func write(to writer: inout FrameWriter) { writer.string(version) }
+    package func write(to writer: inout FrameWriter) {
+        writer.string(version)
+        writer.integer(file.device)
+        writer.integer(file.inode)
+    }
     package init(from reader: inout FrameReader) throws(FrameError) {
         version = try reader.string()
+        file = FileIdentity(device: try reader.integer(), inode: try reader.integer())
         layout = reader.layout
     }
 }
