@@ -5,9 +5,14 @@
 #include <systemd/sd-journal.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // The system bus, which waits for half a second at most, and the path of the unit of this process, to be freed. PID 1 is asked for it:
 // libsystemd would look at /proc/1, which ProtectProc= hides. Swift can not make the calls that take a variable number of arguments.
@@ -52,6 +57,35 @@ static inline int apus_unit_job(char *type, size_t size) {
     sd_bus_flush_close_unref(bus);
     free(path);
     return result < 0 ? result : 0;
+}
+
+static inline void *apus_write_unit_job(void *writer) {
+    char answer[33] = "=";
+    if (apus_unit_job(answer + 1, sizeof answer - 1) == 0 && write((int)(intptr_t)writer, answer, strlen(answer)) < 0) {
+    }
+    close((int)(intptr_t)writer);
+    return NULL;
+}
+
+// Asks for the unit's job on a thread of its own. Returns: a descriptor that gives "=" and the job's type, and ends; only ends
+// where nobody answered. -1, and errno, where there is no thread for it.
+static inline int apus_ask_unit_job(void) {
+    int ends[2];
+    pthread_t thread;
+    sigset_t all, before;
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&thread, NULL, apus_write_unit_job, (void *)(intptr_t)ends[1]);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure == 0) {
+        pthread_detach(thread);
+        return ends[0];
+    }
+    close(ends[0]);
+    close(ends[1]);
+    errno = failure;
+    return -1;
 }
 
 // How many descriptors the service manager keeps for the unit of this process (FileDescriptorStoreMax=). Asked of PID 1.

@@ -12,15 +12,43 @@ internal import Messages
 internal import Systemd
 
 extension Supervisor {
-    /// What SIGTERM means: the unit's job tells. Where nobody can be asked, a restart is assumed; if it is a stop after all,
-    /// systemd closes what was left with it.
+    /// What SIGTERM means: the unit's job tells. While it is asked for, everything goes on. Where it can not be asked for, a
+    /// restart is assumed; if it is a stop after all, systemd closes what was left with it.
     func stopOrPark(_ now: UInt64) {
+        guard unitJob == nil else { return }
         guard canBequeath, state == .ready else { return beginStop("SIGTERM", now) }
-        switch UnitJob.read() {
-        case .kind(let kind) where kind != "restart": beginStop("SIGTERM", now)
-        case .none: beginStop("SIGTERM", now)
-        default: beginPark(now)
+        guard let answer = UnitJob.ask(), (try? poller.add(answer, .readable, tag: Source.unitJob.tag)) != nil else {
+            return beginPark(now)
         }
+        unitJob = answer
+        timers.set(.unitJob, at: now + Self.longestQuestion)
+    }
+
+    /// Milliseconds until an answer of the service manager is not waited for any more.
+    private static let longestQuestion: UInt64 = 5000
+
+    /// The service manager has answered, or nobody has and its time is over.
+    func unitJobIsKnown(_ now: UInt64) {
+        guard let answer = forgetUnitJob() else { return }
+        let job = UnitJob(answer: answer)
+        guard state == .ready, canBequeath, job == .unknown || job == .kind("restart") else {
+            return beginStop("SIGTERM", now)
+        }
+        beginPark(now)
+    }
+
+    func unitJobExpired(_ now: UInt64) {
+        guard let answer = forgetUnitJob() else { return }
+        close(answer)
+        if state == .ready, canBequeath { beginPark(now) } else { beginStop("SIGTERM", now) }
+    }
+
+    private func forgetUnitJob() -> Int32? {
+        guard let unitJob else { return nil }
+        timers.cancel(.unitJob)
+        poller.remove(unitJob)
+        self.unitJob = nil
+        return unitJob
     }
 
     private func beginPark(_ now: UInt64) {

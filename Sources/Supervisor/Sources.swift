@@ -16,6 +16,8 @@ enum Source: Equatable {
     case proof
     /// What workers wrote to standard error.
     case errors
+    /// What the service manager is doing with the unit.
+    case unitJob
 
     var tag: UInt64 {
         switch self {
@@ -27,6 +29,7 @@ enum Source: Equatable {
         case .process(let number): 5 << 56 | UInt64(number)
         case .proof: 6 << 56
         case .errors: 7 << 56
+        case .unitJob: 8 << 56
         }
     }
 
@@ -41,6 +44,7 @@ enum Source: Equatable {
         case 5: self = .process(number)
         case 6: self = .proof
         case 7: self = .errors
+        case 8: self = .unitJob
         default: return nil
         }
     }
@@ -73,6 +77,8 @@ enum Timer: Hashable {
     case standby(UInt32)
     /// A worker may take descriptors again.
     case flush(UInt32)
+    /// The service manager ought to have said by now whether it is a restart.
+    case unitJob
     /// The broker, or a listener that was removed, ought to have stopped by now.
     case stop
     case removal(UInt32)

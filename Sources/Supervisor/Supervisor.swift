@@ -85,6 +85,8 @@ package final class Supervisor {
     var operators: [UInt32: Operator] = [:]
     var queries: [UInt32: UInt32] = [:]
 
+    /// After SIGTERM: where the service manager's answer comes, whether it is a restart.
+    var unitJob: Int32?
     var stop: StopInOrder?
     var stopBegan: UInt64 = 0
     /// What apusd exits with once the workers have stopped.
@@ -147,7 +149,7 @@ package final class Supervisor {
         closeDoomed()
         updateAccepting(now)
         if mayHaveChanged, state != .stopping, !isParked { bequeath() }
-        if goesOver { goOver() }
+        if goesOver, unitJob == nil, state == .ready { goOver() }
     }
 
     private func handle(_ source: Source, _ readiness: Poller.Interest, _ now: UInt64) {
@@ -163,6 +165,7 @@ package final class Supervisor {
             if let connection = operators[number] { attend(connection, readiness, now) }
         case .proof: proofEnded(now)
         case .errors: relayErrors()
+        case .unitJob: unitJobIsKnown(now)
         case .process(let number):
             if let worker = workers[number] { bury(worker, .unknown, now) }
         }
@@ -188,6 +191,7 @@ package final class Supervisor {
         case .cut(let one, let other):
             close(one)
             if other >= 0 { close(other) }
+        case .unitJob: unitJobExpired(now)
         case .stop: if state == .parking { parkExpired(now) } else { continueStop(now) }
         case .rest(let number): endRest(number)
         case .controlRest: watchControlSocket()

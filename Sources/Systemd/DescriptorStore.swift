@@ -41,22 +41,3 @@ extension DescriptorStore {
         _ = sd_notify_barrier(0, 1_000_000)
     }
 }
-
-/// What the service manager is doing with the unit of this process.
-package enum UnitJob: Equatable, Sendable {
-    /// `restart`, `stop`, …
-    case kind(String)
-    /// Nothing.
-    case none
-    /// Nobody could be asked.
-    case unknown
-
-    /// Asks PID 1, for half a second at most.
-    package static func read() -> UnitJob {
-        var type = [CChar](repeating: 0, count: 32)
-        // Safe: the call is told the room, and ends what it writes with a zero.
-        guard unsafe apus_unit_job(&type, type.count) == 0 else { return .unknown }
-        let text = String(decoding: type.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return text.isEmpty ? .none : .kind(text)
-    }
-}

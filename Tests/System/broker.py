@@ -146,7 +146,7 @@ def all_processes():
 
 def is_alive(pid):
     fields = stat_fields(pid)
-    return fields is not None and fields[0] not in "ZX"
+    return bool(fields) and fields[0] not in "ZX"
 
 
 def cpu_seconds(pid):

@@ -67,7 +67,7 @@ def test_no_watchdog_while_the_supervisor_hangs(start_broker):
 
 
 def stopped(pid):
-    return stat_fields(pid)[0] == "T"
+    return stat_fields(pid)[:1] == ["T"]
 
 
 def test_the_watchdog_goes_on_while_a_worker_is_replaced(start_broker):

@@ -187,6 +187,23 @@ def test_where_nobody_can_be_asked_a_stop_is_taken_for_a_restart(broker, opened)
     assert client.read() is None
 
 
+def test_who_asks_the_service_manager_goes_on_serving(broker, opened):
+    """It is asked over a bus that answers nobody for a while."""
+    client, main = opened(w.connected(broker.port())), broker.main_pid()
+    bus = broker.run("systemctl", "show", "-P", "MainPID", "dbus").strip()
+    broker.run("kill", "-STOP", bus)
+    try:
+        restart = subprocess.Popen(["nsenter", "-t", str(broker.leader), "-a", "systemctl", "restart", "apus"])
+        wait_until(lambda: "deactivating" in broker.run("systemctl", "show", "-P", "ActiveState", "apus"), "the restart")
+        other = opened(w.connected(broker.port()))
+        assert broker.main_pid() == main
+    finally:
+        broker.run("kill", "-CONT", bus)
+    assert restart.wait(30) == 0 and broker.main_pid() != main
+    client.ping()
+    other.ping()
+
+
 def test_a_termination_that_nobody_asked_systemd_for_is_a_stop(broker, opened):
     client = opened(w.connected(broker.port(), version=w.V5))
     broker.run("kill", "-TERM", broker.main_pid())
