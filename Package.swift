@@ -49,6 +49,7 @@ let package = Package(
         .executable(name: "apusd", targets: ["apusd"]),
         .executable(name: "apus-listener", targets: ["apus-listener"]),
         .executable(name: "apus-router", targets: ["apus-router"]),
+        .executable(name: "apus-bridge", targets: ["apus-bridge"]),
         .executable(name: "apusctl", targets: ["apusctl"]),
     ],
     dependencies: [
@@ -86,12 +87,14 @@ let package = Package(
                 "Arena", "Channel", "CLinux", "Connection", "EventLoop", "Journal", "Messages", "MQTT", "WebSocket",
             ]),
         module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT", "Store"]),
+        module("Bridge", ["Channel", "CRabbitMQ", "EventLoop", "Journal", "Messages", "MQTT"]),
         module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
 
         // Programs: thin mains.
         program("apusd", ["Supervisor", "Configuration", "Journal", "Messages", argumentParser]),
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
+        program("apus-bridge", ["Bridge"]),
         program("apusctl", ["Operator"]),
 
         // C: system libraries, and the few lines that Swift can not write.
@@ -102,6 +105,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson")]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
 
         tests("MQTT"),
@@ -119,6 +123,7 @@ let package = Package(
         tests("Operator", ["Control", "MQTT", argumentParser]),
         tests("Supervisor", ["Configuration", "EventLoop", "Messages"]),
         tests("Listener", ["Arena", "Messages", "MQTT"]),
+        tests("Bridge", ["Messages", "MQTT"]),
         tests("Router", ["Channel", "EventLoop", "Messages", "MQTT", "Store"]),
     ],
     swiftLanguageModes: [.v6],

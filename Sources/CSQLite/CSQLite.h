@@ -1,7 +1,6 @@
 #pragma once
 #include <sqlite3.h>
-// Two calls of Linux that Store makes and that Swift's Glibc module does not export.
-#include <sys/eventfd.h>
+// A call of Linux that Store makes and that Swift's Glibc module does not export.
 #include <sys/timex.h>
 
 // sqlite3_config is variadic, which Swift can not call. Without these figures that nobody reads, SQLite takes no lock

@@ -21,6 +21,8 @@ package struct Configuration: Sendable, Equatable {
     package var supervisor = Supervisor()
     package var auth = Auth()
     package var log = Log()
+    /// `[bridge.rabbitmq]`; nil: there is no bridge.
+    package var bridge: Bridge?
 
     /// The two listeners of a broker that nobody has configured: loopback only.
     package static let defaultListeners = [

@@ -49,6 +49,8 @@ private struct Parser {
             guard let value = root[name] else { continue }
             if name == "listener" {
                 configuration.listeners = listeners(value)
+            } else if name == "bridge" {
+                configuration.bridge = bridge(value)
             } else if let section = Configuration.sections.first(where: { $0.name == name && !name.isEmpty }) {
                 guard let table = value.table else {
                     refuse(name, "must be a table, [\(name)]")
@@ -61,7 +63,7 @@ private struct Parser {
             } else if let top = Configuration.sections.first(where: \.name.isEmpty)?.keys {
                 guard top.contains(where: { $0.name == name }) else {
                     let sections = Configuration.sections.map(\.name).filter { !$0.isEmpty }.map { "[\($0)]" }
-                    refuse(name, "unknown; known here: \((top.map(\.name) + ["[[listener]]"] + sections).listed)")
+                    refuse(name, "unknown; known here: \((top.map(\.name) + ["[[listener]]", "[bridge.rabbitmq]"] + sections).listed)")
                     continue
                 }
                 assign(&configuration, top, name, Value(value), name)
@@ -81,6 +83,34 @@ private struct Parser {
             return
         }
         if !key.set(&root, value) { refuse(path, "\(value.literal) is not allowed; it must be \(key.allowed)") }
+    }
+
+    private mutating func bridge(_ value: any TOMLValueConvertible) -> Configuration.Bridge? {
+        guard let kinds = value.table else {
+            refuse("bridge", "must be a table, [bridge.rabbitmq]")
+            return nil
+        }
+        var bridge: Configuration.Bridge?
+        for kind in kinds.keys {
+            guard kind == "rabbitmq", let table = kinds[kind]?.table else {
+                refuse("bridge.\(kind)", "unknown; known here: [bridge.rabbitmq]")
+                continue
+            }
+            var found = Configuration.Bridge()
+            for key in table.keys {
+                guard let value = table[key] else { continue }
+                assign(&found, Configuration.bridgeKeys, key, Value(value), "bridge.rabbitmq.\(key)")
+            }
+            for key in Configuration.requiredBridgeKeys where table[key] == nil {
+                let allowed = Configuration.bridgeKeys.first { $0.name == key }?.allowed ?? ""
+                refuse("bridge.rabbitmq.\(key)", "is missing; it must be \(allowed)")
+            }
+            if found.certificate.isEmpty != found.key.isEmpty {
+                refuse("bridge.rabbitmq", "certificate and key belong together")
+            }
+            bridge = found
+        }
+        return bridge
     }
 
     private mutating func listeners(_ value: any TOMLValueConvertible) -> [Configuration.Listener] {

@@ -38,6 +38,11 @@ extension Configuration {
         for listener in new.listeners where !listeners.contains(where: { $0.name == listener.name }) {
             applied.append("listener.\(listener.name)")
         }
+        if let bridge, let successor = new.bridge {
+            note(Self.bridgeKeys, "bridge.rabbitmq.", bridge, successor)
+        } else if (bridge == nil) != (new.bridge == nil) {
+            applied.append("bridge.rabbitmq")
+        }
         return (applied, needsRestart)
     }
 

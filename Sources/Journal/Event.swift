@@ -37,6 +37,12 @@ package enum Event: String, Sendable, CaseIterable {
     case storeFull = "store_full"
     case storeHasRoom = "store_has_room"
     case storeFailed = "store_failed"
+    case bridgeConnected = "bridge_connected"
+    case bridgeDown = "bridge_down"
+    case bridgeRefused = "bridge_refused"
+    case bridgeNotTaken = "bridge_not_taken"
+    case bridgeUnroutable = "bridge_unroutable"
+    case bridgeUnmappable = "bridge_unmappable"
     case configurationReloaded = "configuration_reloaded"
     case configurationNeedsRestart = "configuration_needs_restart"
     case configurationRefused = "configuration_refused"
@@ -168,6 +174,26 @@ package enum Event: String, Sendable, CaseIterable {
             Description(
                 "7a6b5c4d3e2f41009f8e7d6c5b4a3928", .error,
                 "a transaction of the store failed, and nothing of it is acknowledged: {reason}", rate: 10)
+        case .bridgeConnected:
+            Description("b284334227c04de8a443a4718a6633bc", .notice, "the bridge {reason} RabbitMQ at {address}")
+        case .bridgeDown:
+            Description(
+                "71e7ee9e962241b3a1f7d3e8fb4d2c0b", .warning, "the bridge is not connected to RabbitMQ: {reason}; it tries again",
+                rate: 1)
+        case .bridgeRefused:
+            Description(
+                "55408cd07cc541e7937aadacfb15b564", .warning,
+                "RabbitMQ has refused {count} messages, the first to {topic}; they are sent again", rate: 1)
+        case .bridgeNotTaken:
+            Description(
+                "556523038c80449a85ea64a95e66e9c4", .warning, "the router has refused {count} messages of RabbitMQ's: {reason}",
+                rate: 1)
+        case .bridgeUnroutable:
+            Description(
+                "db14b2bd321e4cfd96b2473b3c6df087", .warning, "RabbitMQ has no queue for {topic} in the exchange {reason}", rate: 1)
+        case .bridgeUnmappable:
+            Description(
+                "850f0e0c90f341808564ad73bc427f71", .warning, "a message to {topic} can not pass the bridge: {reason}", rate: 1)
         case .configurationReloaded:
             Description("434652b6b7b2439eb2ab13090ec7b831", .notice, "the configuration was read again: {reason}")
         case .configurationNeedsRestart:

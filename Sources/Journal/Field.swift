@@ -38,7 +38,7 @@ package enum Field: String, Sendable, CaseIterable {
         case .clientID: "The client identifier; `-` where none was said."
         case .user: "The user name that the client gave."
         case .peer: "The other end of a connection, as `ADDRESS:PORT`."
-        case .address: "An address that is listened on."
+        case .address: "An address that is listened on, or that a connection leads to."
         case .bytes: "The first bytes of something, in hexadecimal."
         case .protocol: "What the client speaks, with its version: `MQTT 5.0`, `MQTT 3.1.1 over WebSocket`, `JSON`."
         case .reason: "Why, in words."

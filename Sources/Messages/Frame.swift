@@ -65,6 +65,10 @@ package enum FrameType: UInt8, Sendable {
     // From one supervisor to the next, and to the workers that it takes over (0x5_).
     case adopt = 0x51
     case estate = 0x52
+
+    // From the supervisor to the bridge, and back (0x6_).
+    case bridgeSettings = 0x61
+    case bridgeState = 0x62
 }
 
 /// Why a frame was refused. `what` says which rule it broke.

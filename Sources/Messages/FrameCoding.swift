@@ -71,6 +71,11 @@ package struct FrameWriter {
         bytes.append(contentsOf: value.utf8)
     }
 
+    package mutating func strings(_ values: [String]) {
+        integer(UInt32(values.count))
+        for value in values { string(value) }
+    }
+
     /// Stores the length, now known, in the header.
     package mutating func finish() -> [UInt8] {
         #if APUS_LAYOUT_VARIANT
@@ -143,6 +148,12 @@ package struct FrameReader: ~Escapable {
             throw FrameError("text that is not UTF-8")
         }
         return value
+    }
+
+    package mutating func strings() throws(FrameError) -> [String] {
+        var values: [String] = []
+        for _ in 0..<(try count(ofItemsOf: 4)) { values.append(try string()) }
+        return values
     }
 
     /// A count of items of at least `size` bytes each, checked against what is left, so that a wrong count can not

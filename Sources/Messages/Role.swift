@@ -5,12 +5,14 @@
 package enum Role: UInt8, Sendable, CaseIterable {
     case listener = 1
     case router = 2
+    case bridge = 3
 
     /// The word for it in logs, status and file names.
     package var name: String {
         switch self {
         case .listener: "listener"
         case .router: "router"
+        case .bridge: "bridge"
         }
     }
 }

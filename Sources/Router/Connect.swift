@@ -10,6 +10,9 @@ extension Router {
     mutating func connect(_ link: Int, _ frame: ConnectFrame) throws(FrameError) {
         guard session(link, frame.slot, frame.generation) == nil else { throw FrameError("a second Connect of a slot") }
         guard frame.slot < Self.slotLimit else { throw FrameError("a slot beyond every limit") }
+        guard links[link].role == .bridge || !isReserved(frame.clientIdentifier) else {
+            return refuse(link, frame, .clientIdentifierNotValid)
+        }
         var frame = frame
         if frame.clientIdentifier.isEmpty {
             frame.clientIdentifier = assignedIdentifier()
@@ -83,7 +86,7 @@ extension Router {
     private mutating func resume(_ number: Int, _ link: Int, _ frame: ConnectFrame) {
         join(number, link, frame)
         let durable = Int(sessions[number].durable)
-        durables[durable].expiry = grantedExpiry(frame)
+        durables[durable].expiry = number == bridge ? .max : grantedExpiry(frame)
         durables[durable].endsAt = 0
         delayedWills[UInt32(number)] = nil
         storeSession(number)
@@ -116,7 +119,9 @@ extension Router {
         sessions[number].acceptNumber = frame.acceptNumber
         sessions[number].peer = frame.peer
         sessions[number].connectedAt = seconds
-        sessions[number].receiveMaximum = min(frame.receiveMaximum, settings.inFlight)
+        // The bridge asks for what its own configuration says.
+        sessions[number].receiveMaximum =
+            links[link].role == .bridge ? frame.receiveMaximum : min(frame.receiveMaximum, settings.inFlight)
         while links[link].slots.count <= Int(frame.slot) { links[link].slots.append(0) }
         links[link].slots[Int(frame.slot)] = UInt32(number) + 1
         wills[UInt32(number)] = frame.will

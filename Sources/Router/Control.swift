@@ -32,6 +32,7 @@ extension Router {
             report(Pong(sequence: ping.sequence, counters: currentCounters()))
         case .routerSettings:
             settings = try RouterSettings(decoding: bytes)
+            keepBridge()
             Journal.configure(level: .init(number: settings.logLevel), connections: true)
             retained.limits = Self.retainedLimits(settings)
             tree.limits = Self.treeLimits(settings)
@@ -87,6 +88,7 @@ extension Router {
         values[RouterCounter.connections.rawValue] = UInt64(connectionCount)
         values[RouterCounter.subscriptions.rawValue] = UInt64(tree.count)
         values[RouterCounter.retainedMessages.rawValue] = UInt64(retained.count)
+        if bridge >= 0 { values[RouterCounter.bridgeWaiting.rawValue] = UInt64(sessions[bridge].queue.waiting) }
         return values
     }
 

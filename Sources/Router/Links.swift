@@ -13,6 +13,7 @@ extension Router {
         link.descriptor = descriptor
         link.worker = offer.peerWorker
         link.name = offer.peerName
+        link.role = offer.peerRole
         serials += 1
         link.serial = serials
         let index = links.firstIndex { !$0.isOpen } ?? links.count

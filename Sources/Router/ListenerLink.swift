@@ -10,6 +10,7 @@ struct ListenerLink {
     /// The number of the listener's place.
     var worker: UInt32 = 0
     var name = ""
+    var role = Role.listener
     /// Tells this channel from all others that there were.
     var serial: UInt32 = 0
     var phase = Phase.greeting
@@ -116,6 +117,9 @@ struct ListenerLink {
     }
 
     var isOpen: Bool { descriptor >= 0 }
+
+    /// The worker's name in logs.
+    var label: String { role == .listener ? "\(role.name)/\(name)" : name }
 
     /// Whether it has to hear what its socket has not taken.
     var isBehind: Bool { outputEnd != outputStart || batch >= 0 || !acknowledgements.isEmpty }

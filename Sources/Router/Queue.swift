@@ -53,29 +53,43 @@ extension Router {
     /// Makes room for one message by the queue's policy.
     /// - Returns: false where the message is not taken.
     private mutating func makeRoom(_ number: Int, _ size: Int) -> Bool {
+        let limits = queueLimits(number)
         // One that is larger than the whole queue may be makes no room by dropping the others.
-        if UInt64(size) > settings.queueBytes, settings.queuePolicy == .dropOldest {
-            count(.messagesDropped)
+        if UInt64(size) > limits.bytes, limits.policy == .dropOldest {
+            countDropped(number)
             return false
         }
-        while sessions[number].queue.waiting >= settings.queueMessages
-            || sessions[number].queue.bytes + UInt64(size) > settings.queueBytes
+        while sessions[number].queue.waiting >= limits.messages
+            || sessions[number].queue.bytes + UInt64(size) > limits.bytes
         {
-            count(.messagesDropped)
-            switch settings.queuePolicy {
+            countDropped(number)
+            switch limits.policy {
             case .dropNewest: return false
             case .disconnect:
                 if !condemned.contains(number) { condemned.append(number) }
                 return false
             case .dropOldest:
-                if !dropOldest(number, size) { return true }
+                if !dropOldest(number, size, limits) { return true }
             }
         }
         return true
     }
 
+    private typealias Limits = (messages: UInt32, bytes: UInt64, policy: RouterSettings.QueuePolicy)
+
+    /// What may wait for a session.
+    private func queueLimits(_ number: Int) -> Limits {
+        if number == bridge, let limits = settings.bridge { return (limits.messages, limits.bytes, limits.policy) }
+        return (settings.queueMessages, settings.queueBytes, settings.queuePolicy)
+    }
+
+    private mutating func countDropped(_ number: Int, by amount: Int = 1) {
+        count(.messagesDropped, by: amount)
+        if number == bridge { count(.bridgeDropped, by: amount) }
+    }
+
     /// - Returns: false where what is dropped lies in the store, and the writer will say how much it was.
-    private mutating func dropOldest(_ number: Int, _ size: Int) -> Bool {
+    private mutating func dropOldest(_ number: Int, _ size: Int, _ limits: Limits) -> Bool {
         var oldest = sessions[number].queue.cursor
         // What was sent once has a packet identifier that the client may know.
         while oldest != noEntry, queues[oldest].packetIdentifier != 0 { oldest = queues[oldest].next }
@@ -87,7 +101,7 @@ extension Router {
         guard durable != noEntry, durables[Int(durable)].stored > 0 else { return false }
         let bytes = sessions[number].queue.bytes + UInt64(size)
         log.trim(
-            UInt32(number), messages: 1, bytes: bytes > settings.queueBytes ? bytes - settings.queueBytes : 0)
+            UInt32(number), messages: 1, bytes: bytes > limits.bytes ? bytes - limits.bytes : 0)
         durables.setStored(durables[Int(durable)].stored - 1, of: Int(durable))
         sessions[number].queue.waiting -= 1
         return false
@@ -108,7 +122,7 @@ extension Router {
         durables.setStored(durables[durable].stored - more, of: durable)
         sessions[number].queue.waiting -= more
         sessions[number].queue.bytes -= min(trim.bytes, sessions[number].queue.bytes)
-        count(.messagesDropped, by: Int(more))
+        countDropped(number, by: Int(more))
     }
 
     /// Counts an entry as one that waits; the cursor comes to it.

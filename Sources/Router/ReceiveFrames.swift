@@ -21,6 +21,8 @@ extension Router {
                 cut(link, error.description)
             }
         case .wouldBlock: break
+        // The bridge ends its own; a listener's outlives it.
+        case .ended where links[link].role == .bridge: detach(link)
         case .ended, .failed: cut(link, "its channel ended")
         }
     }
@@ -83,7 +85,7 @@ extension Router {
     /// The listener broke the catalogue: reports it, to be replaced, and ends its sessions.
     mutating func cut(_ link: Int, _ reason: String) {
         guard links[link].isOpen else { return }
-        Journal.log(.channelCut, [.worker: "listener/\(links[link].name)", .reason: reason])
+        Journal.log(.channelCut, [.worker: links[link].label, .reason: reason])
         report(Fault(worker: links[link].worker, what: reason))
         detach(link)
     }

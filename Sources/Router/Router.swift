@@ -81,7 +81,7 @@ package struct Router: ~Copyable {
     /// Topics whose retained message has changed while those of the store are loaded.
     var retainedSinceStart: Set<[UInt8]> = []
 
-    var counters = InlineArray<20, UInt64>(repeating: 0)
+    var counters = InlineArray<22, UInt64>(repeating: 0)
     var milliseconds = monotonicMilliseconds()
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     /// The store's clock, and its seconds in this turn.
@@ -96,6 +96,8 @@ package struct Router: ~Copyable {
     var sleepers = Sleepers()
     /// What is being handled anew, for the next router.
     let ledger: ReplayLedger
+    /// The bridge's session; -1: there is none.
+    var bridge = -1
     var connectionCount = 0
     var mostConnections = 0
     /// The sums of the listeners' counters, as the supervisor last told them.

@@ -46,6 +46,7 @@ extension Router {
         var router = try Router(
             welcome: welcome, settings: start.settings, control: start.takeControl(), store: store)
         router.loadSessions()
+        router.keepBridge()
         for (descriptor, offer) in offers { try router.attach(descriptor, offer) }
         return router
     }

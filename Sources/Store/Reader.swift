@@ -1,6 +1,7 @@
 // The thread that reads pages for the router, on a connection of its own: it sees what is committed, and waits for no
 // sync. A row that is not what was written is reported as damage, and answers nothing.
 
+internal import EventLoop
 internal import Synchronization
 
 final class Reader {

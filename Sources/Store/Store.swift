@@ -3,6 +3,7 @@
 // thread; the two others are in Writer.swift and Reader.swift.
 
 internal import Glibc
+internal import EventLoop
 internal import Synchronization
 
 /// How soon what is submitted is on the disk.
@@ -27,8 +28,8 @@ package final class Store {
     var loader: Loader?
 
     private var lock: FolderLock?
-    private var writer: pthread_t?
-    private var reader: pthread_t?
+    private var writer: Thread?
+    private var reader: Thread?
     private var submitted: UInt64 = 0
     /// Of the last clock that was submitted.
     private var markedSeconds: UInt64 = 0
@@ -44,8 +45,12 @@ package final class Store {
         lastMessage = beginning.lastMessage
         loader = beginning.loader
         markedSeconds = beginning.clock?.storeSeconds ?? 0
-        writer = try startThread { Writer(state).run() }
-        reader = try startThread { Reader(state).run() }
+        do throws(SystemError) {
+            writer = try Thread { Writer(state).run() }
+            reader = try Thread { Reader(state).run() }
+        } catch {
+            throw StoreError(error)
+        }
     }
 
     deinit { close() }
@@ -151,8 +156,8 @@ package final class Store {
         state.readerWakeup.raise()
         state.writerWakeup.raise()
         // The reader first: the connection that closes last moves the write-ahead log into the file.
-        if let reader { pthread_join(reader, nil) }
-        if let writer { pthread_join(writer, nil) }
+        reader?.join()
+        writer?.join()
         (reader, writer, lock) = (nil, nil, nil)
         return receive()
     }

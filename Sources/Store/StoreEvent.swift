@@ -1,6 +1,8 @@
 // What the store says: errors of opening it, notices of what opening it did, and events while it runs. Nothing here
 // logs; the router does.
 
+internal import EventLoop
+
 /// Why a store can not be opened. Damage is no reason: a damaged store is set aside.
 package enum StoreError: Error, Equatable, CustomStringConvertible {
     /// The file was left as it is.
@@ -23,6 +25,13 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
         case .unusable(let what, let why, let advice): "can not \(what): \(why); \(advice)"
         case .damaged(let what): "the store is damaged: \(what); opening it again sets it aside"
         }
+    }
+}
+
+extension StoreError {
+    /// Something that every process needs was refused.
+    init(_ error: SystemError) {
+        self = .unusable(error.operation, errorText(error.code), advice: "raise LimitNOFILE= or TasksMax=")
     }
 }
 

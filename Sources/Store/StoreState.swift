@@ -1,6 +1,7 @@
 // What the router's thread, the writer and the reader share. The lock is held for a few moves of memory, never during a
 // system call.
 
+internal import EventLoop
 internal import Synchronization
 
 /// A log on its way to the disk.
@@ -49,9 +50,13 @@ final class StoreState: Sendable {
         self.mode = mode
         self.maximumBytes = maximumBytes
         self.minimumFree = minimumFree
-        news = try Wakeup()
-        writerWakeup = try Wakeup()
-        readerWakeup = try Wakeup()
+        do throws(SystemError) {
+            news = try Wakeup()
+            writerWakeup = try Wakeup()
+            readerWakeup = try Wakeup()
+        } catch {
+            throw StoreError(error)
+        }
         shared = Mutex(Shared())
     }
 

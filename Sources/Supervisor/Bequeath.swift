@@ -110,10 +110,15 @@ extension Supervisor {
     /// What there is, as the next supervisor has to know it.
     private var estate: Estate {
         Estate(
-            lastNumber: lastNumber, lastAccept: lastAccept, places: places.map(described),
-            wires: wires.map { described($0, isAbandoned: false) }
+            lastNumber: lastNumber, lastAccept: lastAccept, places: inheritable.map(described),
+            wires: inheritableWires.map { described($0, isAbandoned: false) }
                 + places.compactMap { $0.remains.map { described($0, isAbandoned: true) } })
     }
+
+    /// The places whose workers can go on under another supervisor. The bridge is started anew: its session waits.
+    private var inheritable: [Place] { places.filter { $0.role != .bridge } }
+
+    private var inheritableWires: [Wire] { wires.filter { wire in inheritable.contains { $0.number == wire.listener } } }
 
     private func described(_ place: Place) -> Estate.Place {
         let worker = place.serving
@@ -148,7 +153,7 @@ extension Supervisor {
         for port in ports {
             for (number, socket) in port.sockets { kept["port-\(port.listener.name)-\(number)"] = socket.descriptor }
         }
-        for place in places {
+        for place in inheritable {
             if let arena = place.arena { kept["arena-\(place.number)"] = arena.descriptor }
             for worker in [place.serving, place.waiting].compactMap({ $0 }) {
                 kept["control-\(worker.number)"] = worker.channel.descriptor
@@ -160,7 +165,7 @@ extension Supervisor {
             kept["errors-writer"] = errors.writer
         }
         for worker in workers.values { kept[Self.name(ofProcess: worker.process)] = worker.processDescriptor }
-        for wire in wires {
+        for wire in inheritableWires {
             kept["wire-\(wire.serial)-listener"] = wire.listenerEnd
             kept["wire-\(wire.serial)-router"] = wire.routerEnd
         }

@@ -93,6 +93,7 @@ extension Supervisor {
             place.state = .empty
             return goOnParking(now)
         }
+        if place.role == .bridge { place.problem = "the bridge has ended: \(status)" }
         let survives = connectionsSurvive(worker, status)
         endQuestion(place)
         if !survives {
@@ -106,7 +107,7 @@ extension Supervisor {
             perform(stop?.exited(worker.number, now: now) ?? [], now)
         } else if place.isRetired {
             remove(place)
-        } else if survives || place.role == .router && status != .exited(configurationStatus),
+        } else if survives || !place.role.entry.holdsConnections && status != .exited(configurationStatus),
             let successor = place.successor, successor.phase != .ending
         {
             totals.restarts += 1
@@ -146,17 +147,18 @@ extension Supervisor {
     /// Whether and when a place is filled again.
     func decideSuccession(_ place: Place, status: ExitStatus?, readyFor: UInt64?, _ now: UInt64) {
         let isRefusal = status == .exited(configurationStatus)
-        if state == .starting, isRefusal || place.failedStarts >= Self.startAttempts {
+        let entry = place.role.entry
+        if state == .starting, entry.isEssential, isRefusal || place.failedStarts >= Self.startAttempts {
             let end = status.map { "\($0)" } ?? "it could not be started"
             giveUp(place, "the broker can not start without it: \(end)")
             exitStatus = isRefusal ? configurationStatus : 1
             beginStop("\(place.label) did not become ready", now)
-        } else if isRefusal || !place.role.entry.restartable {
+        } else if isRefusal || !entry.restartable {
             giveUp(place, "it ended with \(status.map { "\($0)" } ?? "no status"), which means that it can not work")
             closePorts(without: place)
             // Without its router, or without any listener, there is no broker.
-            let isNeeded = place.role.entry.count == .one || places.allSatisfy { $0.listener == nil || $0.isGivenUp }
-            if isNeeded {
+            let isNeeded = entry.count == .one || places.allSatisfy { $0.listener == nil || $0.isGivenUp }
+            if entry.isEssential, isNeeded {
                 exitStatus = configurationStatus
                 beginStop("\(place.label) can not work", now)
             }

@@ -86,6 +86,9 @@ extension Supervisor {
         case .stopped:
             _ = try Stopped(decoding: frame)
             hasStopped(worker, now)
+        case .bridgeState:
+            worker.place.problem = try BridgeState(decoding: frame).problem
+            updateStatusLine()
         case .answer: answered(try Answer(decoding: frame), now)
         case .fault:
             let fault = try Fault(decoding: frame)

@@ -35,7 +35,7 @@ extension Supervisor {
         line += "\(rate.received) messages/s in, \(rate.sent) out"
         let missing = places.count { $0.worker?.phase != .ready }
         if missing > 0 { line += ", \(count(missing, "worker")) not ready" }
-        if let problem = degradation ?? storeProblem { line += "; \(problem)" }
+        if let problem { line += "; \(problem)" }
         say(line)
     }
 

@@ -70,6 +70,7 @@ extension Supervisor {
         DescriptorStore.settle()
         timers.set(.stop, at: now + UInt64(configuration.supervisor.stopTimeout.milliseconds) / 2)
         // What the router has said last is for the listeners to hear.
+        retireAll(.bridge, now)
         retireAll(.router, now)
         goOnParking(now)
     }

@@ -63,6 +63,8 @@ final class Place {
     var standbyBackoff = Backoff()
     /// Before this no standby is started.
     var standbyAt: UInt64 = 0
+    /// What keeps it from its work, in its own words; empty: nothing. The bridge says so.
+    var problem = ""
     /// Operators that wait for a replacement, by their numbers.
     var askers: [UInt32] = []
 
@@ -151,7 +153,7 @@ final class Worker {
     }
 }
 
-/// The channel between two places: the supervisor's duplicates of both ends, so that it outlives their processes.
+/// The channel between the router's place and a listener's, or the bridge's: the supervisor's duplicates of both ends, so that it outlives their processes.
 struct Wire {
     /// Tells the channel from all others that there were.
     let serial: UInt32

@@ -83,6 +83,13 @@ extension Supervisor {
             for place in port.places { fill(place, now) }
         }
         for worker in workers.values { sendSettings(to: worker, now) }
+        if next.bridge == nil {
+            if let place = bridgePlace { retire(place, now) }
+        } else if bridgePlace == nil {
+            let place = makePlace(.bridge, Role.bridge.name)
+            places.insert(place, at: 1)
+            fill(place, now)
+        }
     }
 
     func reloadOnSignal(_ now: UInt64) {

@@ -8,6 +8,8 @@ package struct RoleEntry: Sendable, Equatable {
     package enum Count: Sendable, Equatable {
         /// One in the broker.
         case one
+        /// One where the configuration has `[bridge.rabbitmq]`.
+        case forBridge
         /// As many as `workers` of each `[[listener]]` says.
         case forEachListener
     }
@@ -20,6 +22,8 @@ package struct RoleEntry: Sendable, Equatable {
     package let count: Count
     /// Whether a dead one is replaced; where not, the broker ends with it.
     package let restartable: Bool
+    /// Whether the broker waits for it before it is ready, and ends where none can work.
+    package let isEssential: Bool
     /// Whether it owns an arena and the connections of clients.
     package let holdsConnections: Bool
 }
@@ -27,11 +31,14 @@ package struct RoleEntry: Sendable, Equatable {
 /// Every role, in the order in which they start. They stop in the reverse order.
 package let roleTable: [RoleEntry] = [
     RoleEntry(
-        role: .router, executable: "apus-router", peers: [.listener], count: .one, restartable: true,
-        holdsConnections: false),
+        role: .router, executable: "apus-router", peers: [.listener, .bridge], count: .one, restartable: true,
+        isEssential: true, holdsConnections: false),
+    RoleEntry(
+        role: .bridge, executable: "apus-bridge", peers: [.router], count: .forBridge, restartable: true,
+        isEssential: false, holdsConnections: false),
     RoleEntry(
         role: .listener, executable: "apus-listener", peers: [.router], count: .forEachListener, restartable: true,
-        holdsConnections: true),
+        isEssential: true, holdsConnections: true),
 ]
 
 extension Role {

@@ -10,6 +10,9 @@ extension Supervisor {
         let frame: [UInt8]
         switch worker.place.role {
         case .router: frame = routerSettings(configuration).encoded()
+        case .bridge:
+            guard let bridge = configuration.bridge else { return }
+            frame = bridgeSettings(configuration, bridge).encoded()
         case .listener:
             guard let listener = configuration.listeners.first(where: { $0.name == worker.place.listener }),
                 let port = ports.first(where: { $0.listener.name == listener.name })
@@ -53,6 +56,49 @@ func routerSettings(_ configuration: Configuration) -> RouterSettings {
     settings.minimumFree = UInt64(configuration.store.minFree)
     settings.systemInterval = UInt32(clamping: configuration.systemInterval.milliseconds)
     settings.version = apusVersion
+    settings.bridge = configuration.bridge.map(bridgeSession)
+    return settings
+}
+
+/// What waits for RabbitMQ, and how much of it.
+private func bridgeSession(_ bridge: Configuration.Bridge) -> BridgeSession {
+    // What the bridge publishes itself does not come back to it; the retain flag stays as it was published.
+    let options = UInt8(clamping: bridge.qos) | 0b1100
+    return BridgeSession(
+        items: bridge.outbound.map { SubscribeFrame.Item(filter: Array($0.utf8), options: options) },
+        messages: UInt32(clamping: bridge.backlogMessages), bytes: UInt64(bridge.backlogBytes),
+        policy: bridge.backlogPolicy == .dropOldest ? .dropOldest : .dropNewest)
+}
+
+func bridgeSettings(_ configuration: Configuration, _ bridge: Configuration.Bridge) -> BridgeSettings {
+    var settings = BridgeSettings()
+    settings.node = bridge.node
+    settings.uris = bridge.uris
+    settings.authorities = bridge.authorities
+    settings.certificate = bridge.certificate
+    settings.key = bridge.key
+    settings.verifiesHost = bridge.verifiesHost
+    // AMQP counts them in seconds; what is less than one is one.
+    settings.heartbeat = UInt16(clamping: (bridge.heartbeat.milliseconds + 999) / 1000)
+    settings.connectTimeout = UInt32(clamping: bridge.connectTimeout.milliseconds)
+    settings.retryLimit = UInt32(clamping: bridge.retryLimit.milliseconds)
+    settings.prefetch = UInt16(clamping: bridge.prefetch)
+    settings.inFlight = UInt16(clamping: bridge.inFlight)
+    settings.exchange = bridge.exchange
+    settings.exchangeType = bridge.exchangeType.rawValue
+    settings.declaresExchange = bridge.declaresExchange
+    settings.queue = bridge.queue
+    settings.isQuorum = bridge.queueType == .quorum
+    settings.queueTTL = UInt64(clamping: bridge.queueTTL.milliseconds)
+    settings.queueLength = UInt64(clamping: bridge.queueLength)
+    settings.inbound = bridge.inbound
+    settings.isOutbound = !bridge.outbound.isEmpty
+    settings.template = bridge.routingKey
+    settings.isMandatory = bridge.mandatory
+    settings.packetSize = UInt32(clamping: configuration.limits.packetSize)
+    settings.topicLength = UInt32(clamping: configuration.limits.topicLength)
+    settings.topicLevels = UInt32(clamping: configuration.limits.topicLevels)
+    settings.logLevel = configuration.log.level.number
     return settings
 }
 

@@ -79,7 +79,7 @@ extension Supervisor {
             feed(worker, now)
         } else if !asSuccessor {
             place.state = .held(by: worker)
-            wire(worker, now)
+            if place.role == .router { wire(worker, now) }
         }
         awaitReady(worker, now)
         return worker

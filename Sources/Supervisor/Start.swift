@@ -45,11 +45,8 @@ extension Supervisor {
             }
         }
         let now = monotonicMilliseconds()
-        places.insert(
-            contentsOf: roleTable.filter { $0.count == .one }.map {
-                makePlace($0.role, $0.role.name)
-            },
-            at: 0)
+        let single = roleTable.filter { $0.count == .one || $0.count == .forBridge && configuration.bridge != nil }
+        places.insert(contentsOf: single.map { makePlace($0.role, $0.role.name) }, at: 0)
         inherit(now)
         for place in places where place.worker == nil && place.successor == nil {
             do throws(SystemError) {
@@ -104,7 +101,8 @@ extension Supervisor {
 
     /// The broker is ready when each worker is: then systemd is told.
     func noticeReadiness(_ now: UInt64) {
-        guard state == .starting, places.allSatisfy({ $0.worker?.phase == .ready }) else { return }
+        guard state == .starting, places.allSatisfy({ $0.worker?.phase == .ready || !$0.role.entry.isEssential })
+        else { return }
         state = .ready
         // Whoever comes now finds the sockets with the listeners.
         for descriptor in parked.values { close(descriptor) }
@@ -134,7 +132,7 @@ extension Supervisor {
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 
-        let workers = configuration.listeners.reduce(1) { $0 + $1.workers }
+        let workers = configuration.listeners.reduce(configuration.bridge == nil ? 1 : 2) { $0 + $1.workers }
         budget = DescriptorBudget(
             wanted: configuration.limits.connections, available: Int(clamping: limit.rlim_cur), workers: workers)
         Logger(label: "supervisor").debug(

@@ -9,10 +9,22 @@ extension Supervisor {
     func statusReport(_ now: UInt64) -> StatusReport {
         StatusReport(
             version: apusVersion, pid: Int(getpid()), uptime: seconds(now - started), state: state.rawValue,
-            degraded: degradation ?? storeProblem, layout: Int(Layout.inForce), newestLayout: Int(Layout.newest),
+            degraded: problem, layout: Int(Layout.inForce), newestLayout: Int(Layout.newest),
             connections: places.reduce(0) { $0 + $1.slots.count },
             workers: places.flatMap { [report($0, now)] + standbys(of: $0, now) },
             listeners: ports.map(report), counters: counters())
+    }
+
+    /// What is not as it should be, in words; nil: nothing.
+    var problem: String? { degradation ?? storeProblem ?? bridgeProblem }
+
+    private var bridgeProblem: String? {
+        guard let place = bridgePlace else { return nil }
+        if place.isGivenUp { return "the bridge to RabbitMQ can not work, see the log" }
+        guard !place.problem.isEmpty else { return nil }
+        let counters = router.map { namedCounters(of: $0) } ?? []
+        let waiting = counters.first { $0.name == RouterCounter.bridgeWaiting.name }?.value ?? 0
+        return "RabbitMQ: \(place.problem); \(waiting) messages wait for it"
     }
 
     /// The counters of one worker, as last reported, by their names. A worker that reports fewer or more than its table
@@ -22,6 +34,7 @@ extension Supervisor {
             switch worker.place.role {
             case .listener: ListenerCounter.allCases.map(\.name)
             case .router: RouterCounter.allCases.map(\.name)
+            case .bridge: BridgeCounter.allCases.map(\.name)
             }
         return zip(names, worker.counters).map { ($0, $1) }
     }
@@ -32,7 +45,8 @@ extension Supervisor {
     private var gauges: [String] {
         [
             ListenerCounter.connections.name, RouterCounter.sessions.name, RouterCounter.subscriptions.name,
-            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name, RouterCounter.connections.name,
+            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name, RouterCounter.connections.name, RouterCounter.bridgeWaiting.name, BridgeCounter.connected.name,
+            BridgeCounter.messagesUnconfirmed.name, BridgeCounter.messagesUnacknowledged.name,
         ]
     }
 

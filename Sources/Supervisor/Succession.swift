@@ -70,7 +70,11 @@ extension Supervisor {
     func handOver(_ worker: Worker, _ now: UInt64) {
         let place = worker.place
         guard place.worker === worker, worker.phase == .prepared, !worker.hasTakenOver, !place.isAsking else { return }
-        guard place.role == .listener else { return handOver(router: worker, now) }
+        switch place.role {
+        case .router: return handOver(router: worker, now)
+        case .bridge: return takeOver(worker, now)
+        case .listener: break
+        }
         guard worker.fed == Int.max else { return }
         if place.past == .died, let remains = place.remains { offer(remains, to: worker, .abandoned, now) }
         guard let wire = wires.first(where: { $0.listener == place.number }) else {
@@ -160,6 +164,7 @@ extension Supervisor {
         answerAskers(place, nil, now)
         rollGoesOn(place, now)
         prepareStandby(place, now)
+        if place.role != .listener { joinBridge(now) }
     }
 
     /// The process that served has retired in order.
@@ -174,9 +179,9 @@ extension Supervisor {
         timers.set(.lingering(worker.number), at: now + 1000)
     }
 
-    /// A listener's successor uses its channel; a router's gets new ones.
+    /// A listener's successor uses its channel; others get new ones.
     private func unwireRetired(_ place: Place, _ now: UInt64) {
-        if place.role == .router { unwire(place, now) }
+        if !place.role.entry.holdsConnections { unwire(place, now) }
     }
 
     /// A successor holds the place from now on.

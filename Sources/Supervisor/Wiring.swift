@@ -11,6 +11,8 @@ extension Supervisor {
     /// The process that holds the router's place.
     var router: Worker? { places.first { $0.role == .router }?.worker }
 
+    var bridgePlace: Place? { places.first { $0.role == .bridge && !$0.isRetired } }
+
     /// Gives a new router a channel to each listener that serves, or is about to. The others get theirs when they do.
     func wire(_ router: Worker, _ now: UInt64) {
         for place in places where place.role == .listener && place.worker?.hasTakenOver == true {
@@ -26,7 +28,23 @@ extension Supervisor {
         }
     }
 
-    /// Makes a new channel between a listener and the router.
+    /// Gives the bridge its channel, once it and the router serve: the router's beginning is not to wait for it.
+    func joinBridge(_ now: UInt64) {
+        guard let router, router.phase == .ready, let place = bridgePlace, place.worker?.phase == .ready,
+            !wires.contains(where: { $0.joins(place.number) })
+        else { return }
+        do throws(SystemError) {
+            try join(place, to: router, now)
+        } catch {
+            // It has nothing to do without its channel: another one tries again.
+            if let worker = place.worker {
+                log(worker, cut: "\(error)")
+                end(worker, now)
+            }
+        }
+    }
+
+    /// Makes a new channel between a listener, or the bridge, and the router.
     func join(_ place: Place, to router: Worker, _ now: UInt64) throws(SystemError) {
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
@@ -38,17 +56,17 @@ extension Supervisor {
         wires.append(wire)
         // The router first, so that it knows the channel before anything arrives on it.
         let toRouter = ChannelOffer(
-            peerRole: .listener, peerWorker: place.number, peerName: place.name, serial: wire.serial)
+            peerRole: place.role, peerWorker: place.number, peerName: place.name, serial: wire.serial)
         send(toRouter, to: router, descriptors: [wire.routerEnd], now)
-        if let listener = place.worker { offer(wire, to: listener, .none, now) }
+        if let worker = place.worker { offer(wire, to: worker, .none, now) }
     }
 
-    /// Offers a listener its end of a channel.
-    func offer(_ wire: Wire, to listener: Worker, _ history: ChannelOffer.History, _ now: UInt64) {
+    /// Offers a listener, or the bridge, its end of a channel.
+    func offer(_ wire: Wire, to worker: Worker, _ history: ChannelOffer.History, _ now: UInt64) {
         let offer = ChannelOffer(
             peerRole: .router, peerWorker: wire.router, peerName: Role.router.name, serial: wire.serial,
             history: history)
-        send(offer, to: listener, descriptors: [wire.listenerEnd], now)
+        send(offer, to: worker, descriptors: [wire.listenerEnd], now)
     }
 
     /// How long a peer has to take note before it sees the channel end: milliseconds.
@@ -60,7 +78,7 @@ extension Supervisor {
             let peer = places.first { $0.number == wire.peer(of: place.number) }
             if let worker = peer?.worker { send(PeerGone(worker: place.number), to: worker, now) }
             peer?.isChannelHeld = false
-            if place.role == .router, let peer {
+            if place.role == .router, let peer, peer.role.entry.holdsConnections {
                 abandon(wire, of: peer, now)
             } else {
                 timers.set(.cut(wire.listenerEnd, wire.routerEnd), at: now + Self.cutDelay)

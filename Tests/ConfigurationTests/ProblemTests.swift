@@ -39,9 +39,9 @@ import Testing
             ("log = 1", 1, "log", "must be a table, [log]"),
             ("# a\nstate_dir = \"run\"", 2, "state_dir", "\"run\" is not allowed; it must be an absolute path"),
             (
-                "[bridge]\nuri = \"none\"", 1, "bridge",
-                "unknown; known here: [[listener]], [auth], [limits], [log], [store], [supervisor], libexec_dir, "
-                    + "runtime_dir, server_reference, state_dir, sys_interval"
+                "[nothing]\nuri = \"none\"", 1, "nothing",
+                "unknown; known here: [[listener]], [auth], [bridge.rabbitmq], [limits], [log], [store], [supervisor], "
+                    + "libexec_dir, runtime_dir, server_reference, state_dir, sys_interval"
             ),
             ("listener = 1", 1, "listener", "must be tables, each headed [[listener]]"),
             ("listener = []", 1, "listener", "at least one is needed"),

@@ -19,6 +19,7 @@ import Testing
         var listener = Configuration.Listener(name: "", transport: .mqtt, bind: .systemd(name: ""))
         listener.name = "needed"
         expected = try put(table(Configuration.listenerKeys, listener), "listener", expected)
+        expected = try put(table(Configuration.bridgeKeys, .init()), "bridge.rabbitmq", expected)
         if unsafe getenv("APUS_WRITE_REFERENCE") != nil {
             let file = unsafe try #require(fopen(path, "w"))
             unsafe fputs(expected, file)
@@ -42,8 +43,8 @@ import Testing
     private func table<Root>(_ keys: [Key<Root>], _ defaults: Root) -> String {
         var rows = "| key | default | allowed | a change applies | about |\n|---|---|---|---|---|\n"
         for key in keys {
-            let given = key.name.hasSuffix("_dir")
-            let needed = Configuration.requiredListenerKeys.contains(key.name)
+            let given = key.name.hasSuffix("_dir") || key.name == "node"
+            let needed = (Configuration.requiredListenerKeys + Configuration.requiredBridgeKeys).contains(key.name)
             let standard = given ? "see about" : needed ? "must be given" : "`\(key.get(defaults).literal)`"
             let applies = key.reload ? "at a reload" : "at a restart"
             rows += "| `\(key.name)` | \(standard) | \(key.allowed) | \(applies) | \(key.about) |\n"

@@ -53,9 +53,10 @@ import Testing
         #expect(counts["supervisor"] == fields(base.supervisor))
         #expect(counts["auth"] == fields(base.auth))
         #expect(counts["log"] == fields(base.log))
-        // The tables themselves, and the listeners.
+        // The tables themselves, the listeners and the bridge.
         #expect(counts["store"] == fields(base.store))
-        #expect(counts[""] == fields(base) - 6)
+        #expect(counts[""] == fields(base) - 7)
+        #expect(Configuration.bridgeKeys.count == fields(Configuration.Bridge()))
         #expect(Configuration.listenerKeys.count == fields(base.listeners[0]))
     }
 }

@@ -17,7 +17,7 @@ let catalogue: [any RandomFrame.Type] = [
     ConsumedFrame.self, ResumeFrame.self, ResumeEnd.self,
     ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self, MarksFrame.self,
     DeferredFrame.self, CompletedFrame.self, NoteFrame.self,
-    Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self,
+    Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self, BridgeSettings.self, BridgeState.self,
 ]
 
 extension SplitMix64 {
@@ -138,8 +138,50 @@ extension RouterSettings: RandomFrame {
         settings.minimumFree = r.integer()
         settings.systemInterval = r.integer()
         settings.version = r.text()
+        if r.bool() {
+            settings.bridge = BridgeSession(
+                items: SubscribeFrame.random(&r).items, messages: r.integer(), bytes: r.integer(),
+                policy: [.dropOldest, .dropNewest].randomElement(using: &r)!)
+        }
         return settings
     }
+}
+
+extension BridgeSettings: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        var settings = Self()
+        settings.node = r.text()
+        settings.uris = r.list { $0.text() }
+        settings.authorities = r.text()
+        settings.certificate = r.text()
+        settings.key = r.text()
+        settings.verifiesHost = r.bool()
+        settings.heartbeat = r.integer()
+        settings.connectTimeout = r.integer()
+        settings.retryLimit = r.integer()
+        settings.prefetch = r.integer()
+        settings.inFlight = r.integer()
+        settings.exchange = r.text()
+        settings.exchangeType = r.text()
+        settings.declaresExchange = r.bool()
+        settings.queue = r.text()
+        settings.isQuorum = r.bool()
+        settings.queueTTL = r.integer()
+        settings.queueLength = r.integer()
+        settings.inbound = r.list { $0.text() }
+        settings.isOutbound = r.bool()
+        settings.template = r.text()
+        settings.isMandatory = r.bool()
+        settings.packetSize = r.integer()
+        settings.topicLength = r.integer()
+        settings.topicLevels = r.integer()
+        settings.logLevel = r.integer()
+        return settings
+    }
+}
+
+extension BridgeState: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(problem: r.text()) }
 }
 
 extension ChannelOffer: RandomFrame {

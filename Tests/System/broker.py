@@ -157,7 +157,7 @@ def cpu_seconds(pid):
 class Broker:
     """A running broker. Every one has a folder, a session and a notify socket of its own, so that any number can run.
 
-    listeners, limits, store, supervisor, auth, log: tables of the configuration; top: keys above the tables.
+    listeners, limits, store, supervisor, auth, log, bridge: tables of the configuration; top: keys above the tables.
     prefix: a command that execs its arguments (prlimit …); environment: added to the broker's.
     folder: one that an earlier broker left behind; ready: whether to wait for READY=1.
     """
@@ -165,12 +165,12 @@ class Broker:
     running = []
 
     def __init__(self, listeners=(MQTT, WEB), limits=None, supervisor=None, auth=None, log=None, top=None, prefix=(),
-                 environment=None, pass_fds=(), folder=None, ready=True, store=None):
+                 environment=None, pass_fds=(), folder=None, ready=True, store=None, bridge=None):
         self.folder = folder or Path(tempfile.mkdtemp(prefix="apus-"))
         self.config = self.folder / "apus.toml"
         self.control = self.folder / "run" / "control.sock"
         self.log = Lines()
-        self.configure(listeners, limits, supervisor, auth, log, top, store)
+        self.configure(listeners, limits, supervisor, auth, log, top, store, bridge)
         self.notify = NotifySocket(self.folder / "notify")
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "NOTIFY_SOCKET": self.notify.path, **(environment or {})}
         self.process = subprocess.Popen(
@@ -183,13 +183,15 @@ class Broker:
         if ready:
             self.wait_ready()
 
-    def configure(self, listeners=(MQTT, WEB), limits=None, supervisor=None, auth=None, log=None, top=None, store=None):
+    def configure(self, listeners=(MQTT, WEB), limits=None, supervisor=None, auth=None, log=None, top=None, store=None,
+                  bridge=None):
         """Writes the configuration; a running broker takes it at SIGHUP."""
         text = toml_table({"state_dir": str(self.folder / "state"), "runtime_dir": str(self.folder / "run"),
                            **(top or {})})
         for listener in listeners:
             text += "\n[[listener]]\n" + toml_table(listener)
-        tables = {"limits": limits, "store": store, "supervisor": supervisor, "auth": auth, "log": log}
+        tables = {"limits": limits, "store": store, "supervisor": supervisor, "auth": auth, "log": log,
+                  "bridge.rabbitmq": bridge}
         for name, table in tables.items():
             if table:
                 text += f"\n[{name}]\n" + toml_table(table)

@@ -41,7 +41,7 @@ class Paho:
     """A paho client that is connected when the constructor returns."""
 
     def __init__(self, port, client_id=None, version="3.1.1", transport="tcp", clean=True, keep_alive=60, will=None,
-                 will_properties=None, properties=None, username=None, connect=True):
+                 will_properties=None, properties=None, username=None, password=None, connect=True):
         self.client_id = unique() if client_id is None else client_id
         self.version = version
         self.messages, self._connected, self._disconnected = queue.Queue(), queue.Queue(), queue.Queue()
@@ -52,7 +52,7 @@ class Paho:
             protocol=VERSIONS[version], transport=transport, reconnect_on_failure=False)
         self.client.max_queued_messages_set(0)
         if username is not None:
-            self.client.username_pw_set(username)
+            self.client.username_pw_set(username, password)
         if transport == "websockets":
             self.client.ws_set_options(path="/mqtt")
         if will:

@@ -44,8 +44,34 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case publishesDenied
     case publishesRefused
     case framesSkipped
+    case bridgeWaiting
+    case bridgeDropped
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
+}
+
+/// What the bridge counts.
+@usableFromInline
+package enum BridgeCounter: Int, CaseIterable, Sendable {
+    /// 1 while both of its connections to RabbitMQ stand.
+    case connected
+    case connects
+    /// Messages that RabbitMQ has confirmed, and those that it still has to.
+    case messagesSent
+    case messagesUnconfirmed
+    /// Messages from RabbitMQ that the router has taken, and those that it still has to.
+    case messagesReceived
+    case messagesUnacknowledged
+    /// Messages that can not be said on the other side.
+    case messagesUnmappable
+    /// Messages for which RabbitMQ had no queue.
+    case messagesUnroutable
+    /// Messages that RabbitMQ has refused, and that were sent again.
+    case messagesRefused
+    /// Messages of our own that came back.
+    case messagesLooped
+
+    package var name: String { "bridge_\(snakeCase("\(self)"))" }
 }
 
 /// `messagesDropped` → `messages_dropped`.

@@ -65,10 +65,8 @@ package struct ListenerSettings: Frame, Equatable {
         writer.integer(heartbeatTimeout)
         writer.integer(webSocketPingInterval)
         writer.string(serverReference)
-        for list in [origins, hosts] {
-            writer.integer(UInt32(list.count))
-            for text in list { writer.string(text) }
-        }
+        writer.strings(origins)
+        writer.strings(hosts)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -94,14 +92,8 @@ package struct ListenerSettings: Frame, Equatable {
         heartbeatTimeout = try reader.integer()
         webSocketPingInterval = try reader.integer()
         serverReference = try reader.string()
-        origins = try Self.strings(&reader)
-        hosts = try Self.strings(&reader)
-    }
-
-    private static func strings(_ reader: inout FrameReader) throws(FrameError) -> [String] {
-        var list: [String] = []
-        for _ in 0..<(try reader.count(ofItemsOf: 4)) { list.append(try reader.string()) }
-        return list
+        origins = try reader.strings()
+        hosts = try reader.strings()
     }
 }
 
@@ -154,6 +146,8 @@ package struct RouterSettings: Frame, Equatable {
     package var systemInterval: UInt32 = 0
     /// The broker's.
     package var version = ""
+    /// nil: there is no bridge, and no session of one.
+    package var bridge: BridgeSession?
 
     package init() {}
 
@@ -176,6 +170,8 @@ package struct RouterSettings: Frame, Equatable {
         writer.integer(minimumFree)
         writer.integer(systemInterval)
         writer.string(version)
+        writer.boolean(bridge != nil)
+        bridge?.write(to: &writer)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -201,5 +197,6 @@ package struct RouterSettings: Frame, Equatable {
         minimumFree = try reader.integer()
         systemInterval = try reader.integer()
         version = try reader.string()
+        bridge = try reader.boolean() ? BridgeSession(from: &reader) : nil
     }
 }

@@ -14,7 +14,7 @@ package struct SubscribeFrame: Frame, Equatable {
             self.options = options
         }
 
-        fileprivate static func write(_ items: [Item], to writer: inout FrameWriter) {
+        static func write(_ items: [Item], to writer: inout FrameWriter) {
             writer.integer(UInt32(items.count))
             for item in items {
                 writer.integer(item.options)
@@ -22,7 +22,7 @@ package struct SubscribeFrame: Frame, Equatable {
             }
         }
 
-        fileprivate static func read(from reader: inout FrameReader) throws(FrameError) -> [Item] {
+        static func read(from reader: inout FrameReader) throws(FrameError) -> [Item] {
             var items: [Item] = []
             for _ in 0..<(try reader.count(ofItemsOf: 5)) {
                 let options: UInt8 = try reader.integer()

@@ -1,0 +1,204 @@
+// The thread that publishes: it keeps a connection to RabbitMQ, writes what the loop gives it, and tells which of that RabbitMQ
+// has. What it has not, it sends again on the next connection, before all that came later.
+
+internal import EventLoop
+internal import Glibc
+internal import Journal
+internal import Messages
+
+final class Publisher: Sendable {
+    enum Order: Sendable {
+        case publish([Outgoing])
+        case settings(BridgeSettings)
+        /// End when everything is confirmed.
+        case finish
+    }
+
+    let orders: Mailbox<Order>
+    private let news: Mailbox<News>
+
+    init(_ settings: BridgeSettings, news: Mailbox<News>) throws(SystemError) {
+        orders = try Mailbox()
+        self.news = news
+        let (orders, news) = (orders, news)
+        _ = try Thread { PublisherRun(settings, orders, news).run() }
+    }
+}
+
+private final class PublisherRun {
+    private var settings: BridgeSettings
+    private let orders: Mailbox<Publisher.Order>
+    private let news: Mailbox<News>
+    private var servers: Servers
+    /// What is to be published, in order, and what was.
+    private var waiting: [Outgoing] = []
+    private var window = ConfirmWindow()
+    /// Refused ones, until they are sent again.
+    private var refused: [Outgoing] = []
+    private var refusedUntil: UInt64 = 0
+    /// RabbitMQ has asked for a pause.
+    private var isBlocked = false
+    private var isFinishing = false
+    private var isReconfigured = false
+
+    init(_ settings: BridgeSettings, _ orders: Mailbox<Publisher.Order>, _ news: Mailbox<News>) {
+        self.settings = settings
+        self.orders = orders
+        self.news = news
+        servers = Servers(settings)
+    }
+
+    /// Milliseconds after which a refused message is sent again.
+    private static let refusalPause: UInt64 = 1000
+    /// Messages that are written before answers are looked for.
+    private static let batch = 256
+
+    private var isNeeded: Bool { settings.isOutbound || !waiting.isEmpty }
+    private var isDone: Bool { isFinishing && waiting.isEmpty && refused.isEmpty && window.count == 0 }
+
+    func run() {
+        while true {
+            takeOrders()
+            if isDone { break }
+            guard isNeeded else {
+                news.post(.publisher(.idle))
+                orders.wakeup.wait(milliseconds: -1)
+                continue
+            }
+            do throws(ConnectionError) {
+                let connection = try servers.connect("publishes")
+                try connection.requestConfirms()
+                servers.succeeded()
+                isBlocked = false
+                news.post(.publisher(.up(connection.address)))
+                try serve(connection)
+                connection.close()
+                if isDone { break }
+            } catch {
+                news.post(.publisher(.down(error.description)))
+                waiting = window.reset().filter(\.isKept).map(Self.repeated) + refused + waiting
+                refused = []
+                // Nobody waits for the rest of it.
+                if isFinishing { break }
+                pause(servers.failed())
+            }
+        }
+        news.post(.ended)
+    }
+
+    /// Until so many milliseconds have passed, or there is another configuration.
+    private func pause(_ milliseconds: Int32) {
+        let end = monotonicMilliseconds() + UInt64(milliseconds)
+        while !isFinishing, !isReconfigured {
+            let now = monotonicMilliseconds()
+            guard now < end else { return }
+            orders.wakeup.wait(milliseconds: Int32(end - now))
+            takeOrders()
+        }
+    }
+
+    private static func repeated(_ message: Outgoing) -> Outgoing {
+        var message = message
+        message.envelope.markDuplicate()
+        return message
+    }
+
+    private func takeOrders() {
+        for order in orders.take() {
+            switch order {
+            case .publish(let messages): waiting += messages
+            case .settings(let new):
+                settings = new
+                servers = Servers(new)
+                isReconfigured = true
+            case .finish: isFinishing = true
+            }
+        }
+    }
+
+    /// Until it is done, or there is another configuration.
+    private func serve(_ connection: Connection) throws(ConnectionError) {
+        isReconfigured = false
+        while true {
+            takeOrders()
+            if isDone || isReconfigured {
+                waiting = window.reset().filter(\.isKept).map(Self.repeated) + waiting
+                return
+            }
+            try hear(connection)
+            let now = monotonicMilliseconds()
+            if !refused.isEmpty, now >= refusedUntil {
+                waiting = refused + waiting
+                refused = []
+            }
+            if !waiting.isEmpty, !isBlocked {
+                try publish(connection)
+                continue
+            }
+            orders.wakeup.wait(milliseconds: patience(now), or: connection.descriptor)
+        }
+    }
+
+    /// Milliseconds until something is due, the heartbeat above all.
+    private func patience(_ now: UInt64) -> Int32 {
+        let heartbeat = settings.heartbeat == 0 ? Int32.max : Int32(settings.heartbeat) * 500
+        return refused.isEmpty ? heartbeat : min(heartbeat, Int32(clamping: refusedUntil - min(now, refusedUntil)) + 1)
+    }
+
+    private func publish(_ connection: Connection) throws(ConnectionError) {
+        let part = waiting.prefix(Self.batch)
+        var count = 0
+        defer { waiting.removeFirst(count) }
+        for message in part {
+            // It is in the window before it is written: it may be there if the connection breaks in the middle.
+            window.append(message)
+            count += 1
+            try connection.publish(
+                key: message.key, message.envelope, payload: message.payload, isMandatory: settings.isMandatory)
+        }
+    }
+
+    private func hear(_ connection: Connection) throws(ConnectionError) {
+        var confirmed: [UInt64] = []
+        var unroutable = 0
+        defer {
+            if !confirmed.isEmpty { news.post(.confirmed(confirmed)) }
+            if unroutable > 0 { news.post(.unroutable(unroutable)) }
+        }
+        while let answer = try connection.answer() {
+            switch answer {
+            case .confirmed(let tag, let isMultiple):
+                for message in window.settle(tag, isMultiple: isMultiple) { confirmed.append(message.serial) }
+            case .refused(let tag, let isMultiple): keep(window.settle(tag, isMultiple: isMultiple))
+            case .unroutable(let key, let reason):
+                unroutable += 1
+                Journal.log(
+                    .bridgeUnroutable,
+                    [.topic: String(decoding: key, as: UTF8.self), .reason: "\(settings.exchange): \(reason)"])
+            case .blocked(let reason):
+                isBlocked = reason != nil
+                news.post(.publisher(reason.map { .down("it takes nothing: \($0)") } ?? .up(connection.address)))
+            }
+        }
+    }
+
+    /// RabbitMQ has refused messages (basic.nack): a queue is full, or has failed.
+    private func keep(_ messages: [Outgoing]) {
+        guard !messages.isEmpty else { return }
+        news.post(.refused(messages.count))
+        Journal.log(
+            .bridgeRefused,
+            [.topic: String(decoding: messages[0].key, as: UTF8.self), .count: "\(messages.count)"])
+        refused += messages.filter(\.isKept).map(Self.repeated)
+        refusedUntil = monotonicMilliseconds() + Self.refusalPause
+    }
+}
+
+extension Envelope {
+    /// It may have been sent before.
+    fileprivate mutating func markDuplicate() {
+        let name = Array("x-mqtt-dup".utf8)
+        guard let index = headers.firstIndex(where: { $0.name == name }) else { return }
+        headers[index].value = .boolean(true)
+    }
+}

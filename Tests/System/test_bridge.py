@@ -1,0 +1,373 @@
+"""The bridge to a real RabbitMQ: pika on one side, MQTT clients on the other, RabbitMQ's own MQTT plugin as a third."""
+
+import collections
+import contextlib
+import os
+import signal
+import threading
+
+import pika
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+import wire as w
+from broker import wait_until
+from client import JSON, Paho, unique
+from rabbitmq import AMQP, RabbitMQ
+
+
+@pytest.fixture(scope="module")
+def rabbit():
+    rabbit = RabbitMQ()
+    yield rabbit
+    rabbit.close()
+
+
+def settings(rabbit, **more):
+    """Of a bridge for everything below out/ and in/, each broker with a queue of its own."""
+    return {"uri": rabbit.uri, "outbound": ["out/#"], "inbound": ["in/#"], "queue": unique("apus"), "retry_limit": "500 ms",
+            **more}
+
+
+def wait_bridged(broker):
+    wait_until(lambda: broker.counted("bridge_connected") == 1 and not broker.status().get("degraded"),
+               "the bridge to be connected", 20)
+
+
+@pytest.fixture
+def bridged(start_broker, rabbit):
+    def start(**more):
+        broker = start_broker(bridge=settings(rabbit, **more), supervisor={"heartbeat_interval": "100ms"})
+        wait_bridged(broker)
+        return broker
+
+    return start
+
+
+def test_both_ways(bridged, rabbit, opened):
+    broker = bridged(queue=(queue := unique("apus")))
+    backend = opened(AMQP(rabbit, "out.#"))
+    device = opened(Paho(broker.port(), version="5.0"))
+    page = opened(JSON(broker.port("web")))
+    device.subscribe("in/#", 1)
+    page.subscribe("in/+/b", QoS=1)
+    for qos in range(3):
+        device.publish(f"out/{qos}", f"up {qos}", qos)
+        method, properties, body = backend.message()
+        assert (method.routing_key, body) == (f"out.{qos}", f"up {qos}".encode())
+        assert properties.delivery_mode == (2 if qos else 1)
+        assert properties.headers["x-mqtt-publish-qos"] == min(qos, 1)
+    page.request("publish", Topic="out/page", Payload="from a page", QoS=1)
+    assert backend.message()[2] == b"from a page"
+    backend.publish("in.a.b", b"down")
+    assert device.expect("in/a/b", "down").qos == 1
+    page.expect("in/a/b", "down")
+    # Nothing came back, and nothing twice.
+    device.expect_nothing_before("mark")
+    assert backend.is_empty()
+    wait_until(lambda: broker.counted("bridge_messages_sent") == 4, "what was sent to be counted")
+    wait_until(lambda: broker.counted("bridge_messages_received") == 1, "what was received to be counted")
+    wait_until(lambda: rabbit.messages_in(queue) == 0, "it to be acknowledged")
+
+
+# MARK: what goes with a message
+
+
+def properties_of(**values):
+    properties = Properties(PacketTypes.PUBLISH)
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
+
+
+def test_properties_to_rabbitmq(bridged, rabbit, opened):
+    broker = bridged(node="the-node")
+    backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(broker.port(), version="5.0"))
+    device.publish("out/p", "x", 1, retain=True, properties=properties_of(
+        ContentType="application/json", PayloadFormatIndicator=1, MessageExpiryInterval=60, ResponseTopic="in/answer",
+        CorrelationData=b"c-1", UserProperty=[("a", "1"), ("b", "2"), ("a", "3")]))
+    _, properties, _ = backend.message()
+    assert properties.content_type == "application/json" and properties.content_encoding == "utf-8"
+    assert 0 < int(properties.expiration) <= 60_000 and properties.reply_to == "in.answer"
+    assert properties.correlation_id == "c-1" and properties.timestamp
+    assert properties.headers == {"x-mqtt-publish-qos": 1, "x-mqtt-dup": False, "x-mqtt-retain": True,
+                                  "x-apus-node": "the-node", "a": ["1", "3"], "b": "2"}
+    device.publish("out/p", "x", 1, properties=properties_of(CorrelationData=b"\xff\x00"))
+    assert backend.message()[1].headers["x-mqtt-correlation-data"] == b"\xff\x00"
+
+
+def test_properties_from_rabbitmq(bridged, rabbit, opened):
+    broker = bridged()
+    backend, device = opened(AMQP(rabbit)), opened(Paho(broker.port(), version="5.0"))
+    device.subscribe("in/#", 1)
+    backend.publish("in.p", "{}", content_type="application/json", content_encoding="utf-8", expiration="60000",
+                    reply_to="out.answer", correlation_id="c-1", delivery_mode=2,
+                    headers={"s": "text", "n": 7, "t": True, "l": ["1", "2"], "deep": {"a": 1}})
+    message = device.expect("in/p", "{}")
+    properties = message.properties
+    assert properties.ContentType == "application/json" and properties.PayloadFormatIndicator == 1
+    assert 0 < properties.MessageExpiryInterval <= 60 and properties.ResponseTopic == "out/answer"
+    assert properties.CorrelationData == b"c-1"
+    assert properties.UserProperty == [("s", "text"), ("n", "7"), ("t", "true"), ("l", "1"), ("l", "2")]
+    # Kept for whoever subscribes later.
+    backend.publish("in/r".replace("/", "."), "kept", headers={"x-mqtt-retain": True})
+    device.expect("in/r", "kept")
+    late = opened(Paho(broker.port()))
+    late.subscribe("in/r", 1)
+    assert late.expect("in/r", "kept").retain
+
+
+def test_a_question_and_its_answer(bridged, rabbit, opened):
+    """MQTT 5 §4.10: the answer goes where the question says."""
+    broker = bridged()
+    backend, device = opened(AMQP(rabbit, "out.question")), opened(Paho(broker.port(), version="5.0"))
+    device.subscribe("in/answers/7", 1)
+    device.publish("out/question", "6 × 7?", 1, properties=properties_of(
+        ResponseTopic="in/answers/7", CorrelationData=b"q"))
+    _, question, _ = backend.message()
+    backend.publish(question.reply_to, "42", correlation_id=question.correlation_id)
+    assert device.expect("in/answers/7", "42").properties.CorrelationData == b"q"
+
+
+def test_the_plugin_sees_the_same(bridged, rabbit, opened):
+    """RabbitMQ's own MQTT plugin: its clients and ours hear each other under the same topics."""
+    broker = bridged()
+    ours = opened(Paho(broker.port()))
+    theirs = opened(Paho(rabbit.mqtt_port, username="guest", password="guest"))
+    ours.subscribe("in/#", 1)
+    theirs.subscribe("out/#", 1)
+    for level in ("a/b", "/a", "a//b", "ä ö", "a/b/"):
+        ours.publish(f"out/{level}", f"to {level}", 1)
+        assert theirs.expect(f"out/{level}", f"to {level}").qos == 1
+        theirs.publish(f"in/{level}", f"from {level}", 1)
+        assert ours.expect(f"in/{level}", f"from {level}").qos == 1
+
+
+# MARK: what can not pass
+
+
+def wait_line(broker, pattern):
+    return wait_until(lambda: broker.log.all(pattern), f"a line like {pattern}")[0]
+
+
+def test_topics_that_amqp_can_not_say(bridged, rabbit, opened):
+    broker = bridged()
+    backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(broker.port()))
+    bridge = broker.worker("bridge")["pid"]
+    for topic in ("out/a.b", "out/a*", "out/" + "x" * 252):
+        device.publish(topic, "lost", 1)
+    device.publish("out/" + "x" * 251, "longest", 1)
+    assert backend.message()[2] == b"longest"
+    assert backend.is_empty()
+    wait_until(lambda: broker.counted("bridge_messages_unmappable") == 3, "three to be counted")
+    line = wait_line(broker, "can not pass the bridge")
+    assert "out/a.b" in line and "dot" in line
+    assert broker.worker("bridge")["pid"] == bridge
+
+
+def test_keys_that_mqtt_can_not_say(bridged, rabbit, opened):
+    broker = bridged(queue=(queue := unique("apus")))
+    backend, device = opened(AMQP(rabbit)), opened(Paho(broker.port()))
+    device.subscribe("in/#", 1)
+    for key in ("in.a/b", "in.+", "in.#", "in.*"):
+        backend.publish(key, "lost")
+    backend.publish("in.good", "found")
+    device.expect("in/good", "found")
+    wait_until(lambda: broker.counted("bridge_messages_unmappable") == 4, "four to be counted")
+    assert "in.a/b" in wait_line(broker, "can not pass the bridge")
+    # None of them comes again.
+    wait_until(lambda: rabbit.messages_in(queue) == 0, "the queue to be empty")
+
+
+def test_a_message_that_nobody_waits_for(bridged, rabbit, opened):
+    broker = bridged()
+    device = opened(Paho(broker.port()))
+    device.publish("out/nobody", "x", 1)
+    wait_until(lambda: broker.counted("bridge_messages_unroutable") == 1, "it to be counted")
+    line = wait_line(broker, "has no queue for")
+    assert "out.nobody" in line and "NO_ROUTE" in line and "amq.topic" in line
+
+
+def test_nothing_comes_back(bridged, rabbit, opened):
+    """What goes out and comes in by the same name, between one broker and itself, and between two."""
+    one = bridged(outbound=["both/#"], inbound=["both/#"], node="one")
+    two = bridged(outbound=["both/#"], inbound=["both/#"], node="two")
+    clients = [opened(Paho(broker.port())) for broker in (one, two)]
+    for client in clients:
+        client.subscribe("both/#", 1)
+    for number, client in enumerate(clients):
+        client.publish("both/x", f"from {number}", 1)
+        for other in clients:
+            other.expect("both/x", f"from {number}")
+    for broker in (one, two):
+        wait_until(lambda: broker.counted("bridge_messages_looped") == 1, "its own to be counted")
+    for client in clients:
+        client.expect_nothing_before(unique())
+
+
+# MARK: failures
+
+
+class Upward:
+    """A client that publishes at QoS 1 until it is stopped, on four topics, and what a queue of RabbitMQ's has of it."""
+
+    def __init__(self, broker, rabbit, opened):
+        self.rabbit, self.queue, self.base = rabbit, unique("up"), f"out/{unique()}"
+        rabbit.declare(self.queue, self.base.replace("/", ".") + ".#")
+        self.client = opened(Paho(broker.port()))
+        self.sent = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+        self._thread.start()
+
+    def _publish(self):
+        waiting = collections.deque()
+        while not self._stop.is_set():
+            waiting.append(self.client.client.publish(f"{self.base}/{self.sent % 4}", str(self.sent), 1))
+            self.sent += 1
+            if len(waiting) == 50:
+                waiting.popleft().wait_for_publish(60)
+        for info in waiting:
+            info.wait_for_publish(60)
+
+    def wait_sent(self, count):
+        wait_until(lambda: self.sent >= count, f"{count} messages", 60)
+
+    def check(self, may_repeat=True):
+        """Everything that was acknowledged is there, in order, and what came again says so."""
+        self._stop.set()
+        self._thread.join()
+        seen, repeated = collections.defaultdict(list), 0
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.rabbit.uri))) as connection:
+            channel = connection.channel()
+            left = set(range(self.sent))
+            for method, properties, body in channel.consume(self.queue, auto_ack=True, inactivity_timeout=30):
+                assert method, f"{len(left)} of {self.sent} messages are missing"
+                number = int(body)
+                if number in left:
+                    left.remove(number)
+                    seen[method.routing_key].append(number)
+                else:
+                    repeated += 1
+                    assert may_repeat and properties.headers["x-mqtt-dup"], number
+                if not left:
+                    break
+        assert all(numbers == sorted(numbers) for numbers in seen.values())
+        return repeated
+
+
+class Downward:
+    """A program that publishes to RabbitMQ until it is stopped, and goes on when that comes back; what a client hears of it."""
+
+    def __init__(self, broker, rabbit, opened):
+        self.rabbit, self.base = rabbit, f"in/{unique()}"
+        self.client = opened(Paho(broker.port(), clean=False))
+        self.client.subscribe(f"{self.base}/#", 1)
+        self.sent = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+        self._thread.start()
+
+    def _publish(self):
+        backend = None
+        while not self._stop.is_set():
+            try:
+                backend = backend or AMQP(self.rabbit)
+                key = f"{self.base}/{self.sent % 4}".replace("/", ".")
+                backend.publish(key, str(self.sent), mandatory=True, delivery_mode=2)
+                self.sent += 1
+            except (pika.exceptions.AMQPError, OSError):
+                backend = None
+                self._stop.wait(0.1)
+        if backend:
+            backend.close()
+
+    def wait_sent(self, count):
+        wait_until(lambda: self.sent >= count, f"{count} messages", 60)
+
+    def check(self, may_repeat=True):
+        self._stop.set()
+        self._thread.join()
+        left, repeated, last = set(range(self.sent)), 0, {}
+        while left:
+            message = self.client.message(30)
+            number = int(message.payload)
+            if number not in left:
+                # The last one may have been sent by the program itself again, unconfirmed.
+                repeated += 1
+                continue
+            left.remove(number)
+            assert last.get(message.topic, -1) < number
+            last[message.topic] = number
+        assert may_repeat or not repeated
+        return repeated
+
+
+@pytest.fixture
+def traffic(bridged, rabbit, opened):
+    def start(**more):
+        broker = bridged(**more)
+        return broker, Upward(broker, rabbit, opened), Downward(broker, rabbit, opened)
+
+    return start
+
+
+def wait_traffic(*flows, more=300):
+    for flow in flows:
+        flow.wait_sent(flow.sent + more)
+
+
+def test_rabbitmq_is_restarted_under_load(traffic, rabbit):
+    broker, up, down = traffic()
+    wait_traffic(up, down)
+    rabbit.stop()
+    reason = wait_until(lambda: broker.status().get("degraded"), "the trouble to be told")
+    assert reason.startswith("RabbitMQ: ") and reason.endswith("messages wait for it")
+    wait_traffic(up, more=1000)
+    wait_until(lambda: broker.status()["counters"]["router_bridge_waiting"] > 500, "messages to wait")
+    assert wait_line(broker, "the bridge is not connected to RabbitMQ")
+    rabbit.start()
+    wait_bridged(broker)
+    wait_traffic(up, down)
+    up.check()
+    down.check()
+
+
+def test_rabbitmq_is_killed_under_load(traffic, rabbit):
+    broker, up, down = traffic()
+    wait_traffic(up, down)
+    rabbit.kill()
+    wait_traffic(up)
+    rabbit.start()
+    wait_bridged(broker)
+    wait_traffic(up, down)
+    up.check()
+    down.check()
+
+
+@pytest.mark.parametrize("role", ["bridge", "router"])
+def test_a_worker_is_killed_under_load(traffic, role):
+    broker, up, down = traffic()
+    for _ in range(5):
+        wait_traffic(up, down)
+        pid = broker.worker(role)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        broker.wait_respawned(role, pid)
+    wait_bridged(broker)
+    wait_traffic(up, down)
+    up.check()
+    down.check()
+
+
+@pytest.mark.parametrize("role", ["bridge", "router", "listener/mqtt"])
+def test_a_worker_is_replaced_under_load(traffic, role):
+    """On purpose: what is under way comes to its end first, so nothing comes twice through a bridge."""
+    broker, up, down = traffic()
+    for _ in range(3):
+        wait_traffic(up, down)
+        broker.ctl("restart", role)
+    wait_bridged(broker)
+    wait_traffic(up, down)
+    up.check(may_repeat=role == "router")
+    down.check(may_repeat=role == "router")
