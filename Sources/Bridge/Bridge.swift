@@ -21,8 +21,7 @@ package final class Bridge {
     let news: Mailbox<News>
     var guardian = Guardian()
 
-    /// nil while there is no channel to the router.
-    var router: RouterLink?
+    let router: RouterLink
     /// Whether the supervisor has said that this process serves.
     var serves = false
     var counters = [UInt64](repeating: 0, count: BridgeCounter.allCases.count)
@@ -30,7 +29,7 @@ package final class Bridge {
     // MARK: to RabbitMQ
     var publisherState = LinkState.idle
     var outbound = Outbound()
-    /// The router was told to hold back.
+    /// What comes from the router is more than RabbitMQ takes.
     var isCongested = false
 
     // MARK: from RabbitMQ
@@ -55,6 +54,7 @@ package final class Bridge {
         try poller.add(control.descriptor, .readable, tag: Tag.control)
         try poller.add(news.wakeup.descriptor, .readable, tag: Tag.news)
         self.control = control
+        router = RouterLink(place: welcome.worker, generation: welcome.generation)
         publisher = try Publisher(settings, news: news)
         consumer = try Consumer(settings, news: news)
         count(.connected, to: 0)
@@ -82,7 +82,7 @@ package final class Bridge {
                 default: attend(poller.readiness(index))
                 }
             }
-            router?.flush(&poller)
+            router.flush(&poller)
             if guardian.isMissing(now: monotonicMilliseconds()) { return }
             if let endsAt, threads == 0 || monotonicMilliseconds() >= endsAt { leave() }
             if control.hasPending { _ = try? control.flush() }

@@ -7,65 +7,61 @@ internal import Journal
 internal import Messages
 
 extension Bridge {
-    /// Takes a channel to the router: the session is connected anew.
+    /// Takes a channel to a router: the first, or one that goes on for another.
     func join(_ descriptor: Int32) {
         loseRouter()
-        let link = RouterLink(descriptor, place: welcome.worker, generation: welcome.generation)
+        // The first thing that any router hears.
+        if !router.hasAsked { router.connect(receiveMaximum: settings.inFlight) }
         do throws(SystemError) {
-            try poller.add(descriptor, .readable, tag: Tag.router)
+            try router.attach(descriptor, &poller)
         } catch {
             Journal.log(.channelCut, [.worker: "router", .reason: "\(error)"])
-            return
         }
-        router = link
-        link.reconnect(settings)
-        link.flush(&poller)
     }
 
-    /// The channel is gone. What the router was sent and has not answered RabbitMQ sends again; what it has sent is on its way.
+    /// The router is gone. What it has said is heard; the next one is told how things stand.
     func loseRouter() {
-        guard let link = router else { return }
-        poller.remove(link.descriptor)
-        close(link.descriptor)
-        router = nil
-        outbound.startOver()
-        if inbound.count > 0 {
-            consumer.orders.post(.startOver(epoch: inbound.epoch))
-            inbound.startOver()
-        }
+        guard router.hasChannel else { return }
+        hearRouter(isGone: true)
+        router.detach(poller)
     }
 
     func attend(_ readiness: Poller.Interest) {
-        guard let link = router else { return }
-        if readiness.isDisjoint(with: [.readable, .hangUp]) { return }
+        guard router.hasChannel, !readiness.isDisjoint(with: [.readable, .hangUp]) else { return }
+        hearRouter()
+    }
+
+    /// - Parameter isGone: to its end.
+    private func hearRouter(isGone: Bool = false) {
         do throws(FrameError) {
-            guard link.receive() else { return loseRouter() }
-            while router === link, let event = try link.next() { understand(event, link) }
+            while true {
+                guard let hasCome = router.receive() else { return router.detach(poller) }
+                while let events = try router.batch() { for event in events { understand(event) } }
+                guard isGone, hasCome else { return passOn() }
+            }
         } catch {
             Journal.log(.channelCut, [.worker: "router", .reason: error.description])
-            _ = try? control.send(Fault(worker: link.peer, what: error.description).encoded())
-            loseRouter()
+            _ = try? control.send(Fault(worker: router.peer, what: error.description).encoded())
+            router.detach(poller)
         }
     }
 
-    private func understand(_ event: RouterLink.Event, _ link: RouterLink) {
+    private func understand(_ event: RouterLink.Event) {
         switch event {
-        case .opened:
-            if isCongested { link.tellCongestion(true) }
-            passOn()
+        case .opened: if isCongested { router.tellCongestion(true) }
         case .refused(let reason):
-            Journal.log(
-                .bridgeNotTaken, [.count: "0", .reason: "the session: 0x" + String(reason, radix: 16, uppercase: true)])
-        case .dismissed:
-            // By an operator: it comes back, as other clients do.
-            outbound.startOver()
-            if inbound.count > 0 {
-                consumer.orders.post(.startOver(epoch: inbound.epoch))
-                inbound.startOver()
-            }
-            link.reconnect(settings)
+            Journal.log(.bridgeDown, [.reason: "the router refuses the session: 0x\(String(reason, radix: 16))"])
+        case .dismissed: reconnect()
         case .message(let message, let identifier): delivered(message, identifier)
         case .answered(let identifiers, let reason): answered(identifiers, reason)
         }
+    }
+
+    /// Another connection to the session: what the former one had under way comes again on both sides.
+    func reconnect() {
+        guard router.hasAsked else { return }
+        outbound.startOver()
+        askAgain()
+        router.connect(receiveMaximum: settings.inFlight)
     }
 }

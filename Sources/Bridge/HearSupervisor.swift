@@ -53,14 +53,15 @@ extension Bridge {
 
     private func change(_ new: BridgeSettings) {
         guard new != settings else { return }
+        let former = settings
         settings = new
         translator = Translator(new)
         Journal.configure(level: .init(number: new.logLevel), connections: true)
         publisher.orders.post(.settings(new))
         consumer.orders.post(.settings(new))
         loseDeliveries()
-        // The window of the session is another one.
-        router?.reconnect(settings)
+        // The window is the connection's.
+        if new.inFlight != former.inFlight { reconnect() }
     }
 
     /// Lets what is under way come to its end, takes nothing more, and then leaves.
@@ -75,8 +76,8 @@ extension Bridge {
 
     /// The last thing.
     func leave() {
-        router?.disconnect()
-        router?.flush(&poller)
+        router.disconnect()
+        router.flush(&poller)
         _ = try? control.send(farewell)
         isOver = true
     }

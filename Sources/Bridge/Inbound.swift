@@ -43,10 +43,10 @@ extension Bridge {
 
     /// Gives the router what waits for it.
     func passOn() {
-        guard let router, router.isOpen, !inbound.waiting.isEmpty else { return }
+        guard router.isOpen, !inbound.waiting.isEmpty else { return }
         var count = 0
         for incoming in inbound.waiting {
-            guard let identifier = inbound.takeIdentifier(for: incoming.tag) else { break }
+            guard router.hasCredit, let identifier = inbound.takeIdentifier(for: incoming.tag) else { break }
             router.publish(incoming.message, identifier)
             count += 1
         }
@@ -82,7 +82,12 @@ extension Bridge {
     }
 
     /// What came from RabbitMQ and is not answered means nothing any more: RabbitMQ sends it again.
-    func loseDeliveries() {
+    func loseDeliveries() { inbound.startOver() }
+
+    /// The router will not answer what it was given: RabbitMQ is to send it again.
+    func askAgain() {
+        guard inbound.count > 0 else { return }
+        consumer.orders.post(.startOver(epoch: inbound.epoch))
         inbound.startOver()
     }
 }

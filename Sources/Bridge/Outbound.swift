@@ -46,7 +46,7 @@ extension Bridge {
         {
             // It is on its way already, or has arrived.
             if known.isConfirmed {
-                router?.acknowledge(identifier)
+                router.acknowledge(identifier)
             } else {
                 outbound.items[identifier] = known
             }
@@ -76,7 +76,7 @@ extension Bridge {
                 .bridgeUnmappable,
                 [.topic: String(decoding: message.topic, as: UTF8.self), .reason: error.description])
             // It would never be otherwise.
-            if identifier != 0 { router?.acknowledge(identifier) }
+            if identifier != 0 { router.acknowledge(identifier) }
         }
     }
 
@@ -88,7 +88,7 @@ extension Bridge {
             guard let identifier = outbound.identifiers.removeValue(forKey: serial) else { continue }
             if outbound.items[identifier]?.serial == serial {
                 outbound.items[identifier] = nil
-                router?.acknowledge(identifier)
+                router.acknowledge(identifier)
             } else if outbound.former[identifier]?.serial == serial {
                 outbound.former[identifier]?.isConfirmed = true
             }
@@ -106,6 +106,6 @@ extension Bridge {
     func congest(_ congested: Bool) {
         guard congested != isCongested else { return }
         isCongested = congested
-        router?.tellCongestion(congested)
+        router.tellCongestion(congested)
     }
 }

@@ -37,7 +37,8 @@ extension Router {
     mutating func takeUp(_ link: Int, _ frame: ResumeFrame) throws(FrameError) {
         let connect = frame.connect
         guard session(link, connect.slot, connect.generation) == nil, connect.slot < Self.slotLimit,
-            !connect.clientIdentifier.isEmpty
+            !connect.clientIdentifier.isEmpty,
+            links[link].role == .bridge || !isReserved(connect.clientIdentifier)
         else { throw FrameError("a connection that can not be resumed") }
         // A session that ends with its connection is all that its client has: the end of another one was written before the
         // client heard of this one, or is made up for when that is met (WakeSessions.swift).

@@ -13,9 +13,10 @@ extension Supervisor {
 
     var bridgePlace: Place? { places.first { $0.role == .bridge && !$0.isRetired } }
 
-    /// Gives a new router a channel to each listener that serves, or is about to. The others get theirs when they do.
+    /// Gives a new router a channel to each listener that serves, or is about to, and to the bridge. The others get theirs when
+    /// they do.
     func wire(_ router: Worker, _ now: UInt64) {
-        for place in places where place.role == .listener && place.worker?.hasTakenOver == true {
+        for place in places where place.role != .router && place.worker?.hasTakenOver == true {
             guard let listener = place.worker, listener.phase != .ending else { continue }
             do throws(SystemError) {
                 try join(place, to: router, now)
@@ -28,9 +29,10 @@ extension Supervisor {
         }
     }
 
-    /// Gives the bridge its channel, once it and the router serve: the router's beginning is not to wait for it.
+    /// Gives a bridge its channel that serves from now on, if there is a router.
     func joinBridge(_ now: UInt64) {
-        guard let router, router.phase == .ready, let place = bridgePlace, place.worker?.phase == .ready,
+        guard let router, router.phase == .ready || router.hasTakenOver, let place = bridgePlace,
+            place.worker?.phase == .ready,
             !wires.contains(where: { $0.joins(place.number) })
         else { return }
         do throws(SystemError) {
