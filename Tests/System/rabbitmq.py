@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 import pika
+import pytest
 
 from broker import wait_until
 
@@ -147,3 +148,10 @@ class AMQP:
     def close(self):
         if self.connection.is_open:
             self.connection.close()
+
+
+@pytest.fixture(scope="module")
+def rabbit():
+    rabbit = RabbitMQ()
+    yield rabbit
+    rabbit.close()

@@ -1,0 +1,78 @@
+"""The bridge under a real systemd: what the status and the journal say, and traffic through everything that an administrator
+does to the service."""
+
+
+import pytest
+
+from bridging import Downward, Upward, wait_traffic
+from broker import wait_until
+from rabbitmq import rabbit  # noqa: F401, a fixture
+from systemd import host  # noqa: F401, a fixture
+
+CONFIGURATION = """
+[[listener]]
+name = "mqtt"
+protocol = "mqtt"
+bind = "127.0.0.1:0"
+
+[supervisor]
+heartbeat_interval = "100 ms"
+
+[bridge.rabbitmq]
+uri = "{uri}"
+outbound = ["out/#"]
+inbound = ["in/#"]
+retry_limit = "500 ms"
+"""
+
+
+@pytest.fixture
+def service(host, rabbit):
+    host.configure(CONFIGURATION.format(uri=rabbit.uri))
+    host.start()
+    host.wait_served()
+    wait_bridged(host)
+    yield host
+    print(host.journal())
+    host.stop()
+
+
+def wait_bridged(service):
+    wait_until(lambda: service.status()["counters"].get("bridge_connected") == 1, "the bridge to be connected", 20)
+
+
+def status_text(service):
+    return service.run("systemctl", "show", "-P", "StatusText", "apus")
+
+
+def test_the_status_and_the_journal_say_that_rabbitmq_is_away(service, rabbit):
+    assert "RabbitMQ" not in status_text(service)
+    rabbit.stop()
+    try:
+        text = wait_until(lambda: "RabbitMQ: " in (text := status_text(service)) and text, "the status to say so")
+        assert "messages wait for it" in text
+        entries = wait_until(lambda: service.entries("SYSLOG_IDENTIFIER=apus-bridge", "PRIORITY=4"), "an entry")
+        assert entries[-1]["APUS_WORKER"] == "bridge" and entries[-1]["APUS_REASON"]
+        told = service.run("journalctl", "-x", "-n", "3", "-t", "apus-bridge")
+        assert "waits in the store" in told
+    finally:
+        rabbit.start()
+    wait_until(lambda: "RabbitMQ" not in status_text(service), "the status to say nothing of it", 20)
+
+
+def test_traffic_through_everything(service, rabbit, opened):
+    up, down = Upward(service, rabbit, opened), Downward(service, rabbit, opened)
+    events = {
+        "restart": lambda: service.run("systemctl", "restart", "apus"),
+        "reload": lambda: service.run("systemctl", "reload", "apus"),
+        "supervisor killed": lambda: service.kill(service.main_pid()),
+        "bridge killed": lambda: service.kill(service.worker("bridge")),
+    }
+    for name, event in events.items():
+        wait_traffic(up, down, more=200)
+        event()
+        service.wait_served()
+        wait_bridged(service)
+    wait_traffic(up, down, more=200)
+    up.check()
+    down.check()
