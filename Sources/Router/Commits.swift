@@ -10,6 +10,8 @@ import Store
 enum Waiter {
     /// A message of a session's queue was written.
     case entry(UInt32, session: UInt32, sequence: UInt64)
+    /// The packet identifier of such a message was: it may be used.
+    case identified(UInt32, session: UInt32, sequence: UInt64)
     /// A publisher's acknowledgement.
     case pending(UInt32)
     /// An acknowledgement for a client.
@@ -171,10 +173,10 @@ extension Router {
             guard queues.isCurrent(entry, session, sequence) else { return }
             settle(queues[entry].pending)
             queues[entry].pending = noEntry
-            if queues[entry].flags.contains(.awaitsCommit) {
-                queues[entry].flags.remove(.awaitsCommit)
-                wait(Int(session))
-            }
+        case .identified(let entry, let session, let sequence):
+            guard queues.isCurrent(entry, session, sequence) else { return }
+            queues[entry].flags.remove(.awaitsCommit)
+            wait(Int(session))
         case .pending(let pending): settle(pending)
         case .answer(let request, let entry):
             guard isCurrent(request) else { return }

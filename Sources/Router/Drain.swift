@@ -120,12 +120,15 @@ extension Router {
         queues[entry].flags.insert(.awaitsCommit)
         if queues[entry].flags.contains(.written) {
             identify(entry)
-            waitForCommit(
-                .entry(entry, session: queues[entry].session, sequence: queues[entry].sequence))
         } else {
             write(entry)
         }
-        if !waitsForDisk { queues[entry].flags.remove(.awaitsCommit) }
+        if waitsForDisk {
+            // For itself: the message may have been handed to the store before, and be there earlier.
+            waitForCommit(.identified(entry, session: queues[entry].session, sequence: queues[entry].sequence))
+        } else {
+            queues[entry].flags.remove(.awaitsCommit)
+        }
         return true
     }
 

@@ -106,7 +106,7 @@ extension Router {
             writeMessage(entry, head, identifiers, mayShare: mayShare)
         }
         queues[number].flags = flags
-        if waitsForDisk, entry.pending != noEntry || flags.contains(.awaitsCommit) {
+        if waitsForDisk, entry.pending != noEntry {
             waitForCommit(.entry(number, session: entry.session, sequence: entry.sequence))
         }
     }

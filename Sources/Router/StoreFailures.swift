@@ -31,6 +31,10 @@ extension Router {
                 guard queues.isCurrent(entry, session, sequence) else { continue }
                 if queues[entry].pending != noEntry { pendings[queues[entry].pending].reason = .quotaExceeded }
                 giveUpEntry(entry)
+            case .identified(let entry, let session, let sequence)
+            where queues.isCurrent(entry, session, sequence) && !queues[entry].flags.contains(.written):
+                // It has lost its row, and with it the identifier.
+                giveUpEntry(entry)
             default: again.append(waiter)
             }
         }

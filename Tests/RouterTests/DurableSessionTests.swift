@@ -133,6 +133,37 @@ import Testing
         #expect(answers == [Entry(6, 1, identifier), Entry(6, slot, identifier)])
     }
 
+    /// The message may be in the store before its identifier is: else a router that dies takes the identifier for another's.
+    @Test func anIdentifierIsOnDiskBeforeItIsUsed() throws {
+        var bench = try RouterBench()
+        bench.connect(0, 0, "publisher")
+        bench.connect(1, 1, "durable", receiveMaximum: 1, expiry: 100)
+        bench.subscribe(1, 1, "t", qos: 2)
+        _ = [bench.hear(0), bench.hear(1)]
+        bench.publish(0, 0, "t", "1", qos: 2, identifier: 1)
+        let first = try #require(try deliveries(bench.hear(1)).first?.recipients.first?.packetIdentifier)
+        bench.acknowledge(1, 5, 1, first)
+        let release = bench.answers(1)
+        #expect(release == [Entry(6, 1, first)])
+        // The second waits for the window, and is handed to the store meanwhile.
+        bench.publish(0, 0, "t", "2", qos: 2, identifier: 2)
+        bench.router.milliseconds += 100
+        bench.router.commitTurn()
+        let (submitted, committed) = (bench.router.commits.submitted, bench.router.commits.committed)
+        try #require(submitted == committed + 1)
+        bench.acknowledge(1, 7, 1, first)
+        bench.router.flush(1)
+        while bench.router.commits.committed < submitted {
+            bench.awaitStore(milliseconds: 5000)
+            bench.router.handleStore()
+        }
+        bench.router.flush(1)
+        let early = try deliveries(batches(bench.take(1)).flatMap(\.frames))
+        #expect(early.isEmpty)
+        let second = try deliveries(bench.hear(1))
+        #expect(second.map(\.payload) == ["2"])
+    }
+
     @Test func aLongQueueLiesInTheStoreAndComesInOrder() throws {
         var bench = try Self.bench()
         let count = 3000
