@@ -47,7 +47,9 @@ struct FrameStream {
     mutating func mark(_ offset: UInt64, isDeferred: Bool) throws(FrameError) {
         // Of what is safe nobody asks.
         guard offset >= base else { return }
-        guard offset + UInt64(FrameHead.byteCount) <= end else { throw FrameError("a mark on a frame that was never sent") }
+        guard offset + UInt64(FrameHead.byteCount) <= end else {
+            throw FrameError("a mark on a frame that was never sent")
+        }
         let place = head + Int(offset - base) + FrameHead.flagsOffset
         bytes[place] = isDeferred ? bytes[place] | FrameHead.deferred : bytes[place] & ~FrameHead.deferred
     }

@@ -100,7 +100,11 @@ extension Bridge {
     func reconsiderCongestion() {
         guard endsAt == nil else { return }
         if case .down = publisherState { return congest(true) }
-        if outbound.bytes >= Self.congestion { congest(true) } else if outbound.bytes <= Self.congestion / 4 { congest(false) }
+        if outbound.bytes >= Self.congestion {
+            congest(true)
+        } else if outbound.bytes <= Self.congestion / 4 {
+            congest(false)
+        }
     }
 
     func congest(_ congested: Bool) {

@@ -180,7 +180,9 @@ final class RouterLink {
         var frame: [UInt8] = []
         frame.reserveCapacity(length)
         for word in [FrameHead.word(length: length, type: .acknowledge)] + acknowledgements {
-            for shift in stride(from: UInt64(0), to: 64, by: 8) { frame.append(UInt8(truncatingIfNeeded: word >> shift)) }
+            for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                frame.append(UInt8(truncatingIfNeeded: word >> shift))
+            }
         }
         stream.append(frame)
         acknowledgements.removeAll(keepingCapacity: true)

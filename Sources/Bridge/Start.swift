@@ -29,7 +29,8 @@ extension Bridge {
         let settings = try BridgeSettings(decoding: control.waitForPacket().bytes)
         setProcessTitle("apus-bridge")
         Journal.bootstrap(
-            worker: "bridge", level: .init(number: settings.logLevel), always: [.generation: String(welcome.generation)])
+            worker: "bridge", level: .init(number: settings.logLevel), always: [.generation: String(welcome.generation)]
+        )
         try control.send(Prepared().encoded())
         return try Bridge(welcome: welcome, settings: settings, control: control)
     }

@@ -61,7 +61,8 @@ extension Configuration {
     /// The keys of `[bridge.rabbitmq]`; the first must be there.
     package static let bridgeKeys: [Key<Bridge>] = [
         Key(
-            name: "uri", allowed: #""amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]", amqps:// for TLS, or a list of these"#,
+            name: "uri",
+            allowed: #""amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]", amqps:// for TLS, or a list of these"#,
             reload: true, about: "Where RabbitMQ is. Of several servers the next is tried when one does not answer."
         ) {
             let texts: [String]
@@ -76,7 +77,9 @@ extension Configuration {
         } get: {
             $0.uris.count == 1 ? .string($0.uris[0]) : .strings($0.uris)
         },
-        file("ca", \.authorities, "The certificates, in PEM, that a server's is checked against; without it, the system's."),
+        file(
+            "ca", \.authorities,
+            "The certificates, in PEM, that a server's is checked against; without it, the system's."),
         file("certificate", \.certificate, "The bridge's own certificate, in PEM, for a server that asks for one."),
         file("key", \.key, "Its key, in PEM."),
         .boolean("verify_host", \.verifiesHost, "Whether the server's certificate has to name the host of the URI."),
@@ -156,7 +159,8 @@ extension Configuration {
     ) -> Key<Bridge> {
         let room = 16_384
         return Key(
-            name: name, allowed: "a list of topic filters without . and *, of \(room) bytes together, each up to \(longest)",
+            name: name,
+            allowed: "a list of topic filters without . and *, of \(room) bytes together, each up to \(longest)",
             reload: true, about: about
         ) {
             guard case .strings(let texts) = $1, texts.reduce(0, { $0 + $1.utf8.count + 8 }) <= room,

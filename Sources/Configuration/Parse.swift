@@ -63,7 +63,10 @@ private struct Parser {
             } else if let top = Configuration.sections.first(where: \.name.isEmpty)?.keys {
                 guard top.contains(where: { $0.name == name }) else {
                     let sections = Configuration.sections.map(\.name).filter { !$0.isEmpty }.map { "[\($0)]" }
-                    refuse(name, "unknown; known here: \((top.map(\.name) + ["[[listener]]", "[bridge.rabbitmq]"] + sections).listed)")
+                    refuse(
+                        name,
+                        "unknown; known here: \((top.map(\.name) + ["[[listener]]", "[bridge.rabbitmq]"] + sections).listed)"
+                    )
                     continue
                 }
                 assign(&configuration, top, name, Value(value), name)

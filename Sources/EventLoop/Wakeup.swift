@@ -35,7 +35,8 @@ package struct Wakeup: ~Copyable, Sendable {
     /// The same, or until another descriptor is readable; -1: there is none.
     package func wait(milliseconds: Int32, or other: Int32) {
         var waiting = [
-            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: other, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: other, events: Int16(POLLIN), revents: 0),
         ]
         // Two descriptors are passed and counted as two; one below 0 is passed over.
         _ = unsafe poll(&waiting, 2, milliseconds)

@@ -178,7 +178,8 @@ package enum Event: String, Sendable, CaseIterable {
             Description("b284334227c04de8a443a4718a6633bc", .notice, "the bridge {reason} RabbitMQ at {address}")
         case .bridgeDown:
             Description(
-                "71e7ee9e962241b3a1f7d3e8fb4d2c0b", .warning, "the bridge is not connected to RabbitMQ: {reason}; it tries again",
+                "71e7ee9e962241b3a1f7d3e8fb4d2c0b", .warning,
+                "the bridge is not connected to RabbitMQ: {reason}; it tries again",
                 rate: 1)
         case .bridgeRefused:
             Description(
@@ -186,14 +187,17 @@ package enum Event: String, Sendable, CaseIterable {
                 "RabbitMQ has refused {count} messages, the first to {topic}; they are sent again", rate: 1)
         case .bridgeNotTaken:
             Description(
-                "556523038c80449a85ea64a95e66e9c4", .warning, "the router has refused {count} messages of RabbitMQ's: {reason}",
+                "556523038c80449a85ea64a95e66e9c4", .warning,
+                "the router has refused {count} messages of RabbitMQ's: {reason}",
                 rate: 1)
         case .bridgeUnroutable:
             Description(
-                "db14b2bd321e4cfd96b2473b3c6df087", .warning, "RabbitMQ has no queue for {topic} in the exchange {reason}", rate: 1)
+                "db14b2bd321e4cfd96b2473b3c6df087", .warning,
+                "RabbitMQ has no queue for {topic} in the exchange {reason}", rate: 1)
         case .bridgeUnmappable:
             Description(
-                "850f0e0c90f341808564ad73bc427f71", .warning, "a message to {topic} can not pass the bridge: {reason}", rate: 1)
+                "850f0e0c90f341808564ad73bc427f71", .warning, "a message to {topic} can not pass the bridge: {reason}",
+                rate: 1)
         case .configurationReloaded:
             Description("434652b6b7b2439eb2ab13090ec7b831", .notice, "the configuration was read again: {reason}")
         case .configurationNeedsRestart:

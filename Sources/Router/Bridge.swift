@@ -50,7 +50,8 @@ extension Router {
             _ = tree.unsubscribe(filter.span, session: number)
             log.removeSubscription(number, filter.span.raw)
         }
-        for item in items where !known.contains(where: { $0.filter == item.filter && $0.options == item.options & 15 }) {
+        for item in items where !known.contains(where: { $0.filter == item.filter && $0.options == item.options & 15 })
+        {
             // As many as the configuration names: no limit is reached by it.
             _ = try? tree.subscribe(item.filter.span, session: number, options: item.options & 15, identifier: 0)
             log.putSubscription(number, item.filter.span.raw, options: item.options & 15, identifier: 0)

@@ -2,8 +2,8 @@
 // there is news. Nothing here waits for the disk but `open`, questions for sessions (Load.swift) and `close`. Used by one
 // thread; the two others are in Writer.swift and Reader.swift.
 
-internal import Glibc
 internal import EventLoop
+internal import Glibc
 internal import Synchronization
 
 /// How soon what is submitted is on the disk.

@@ -2,8 +2,8 @@
 // then moves the write-ahead log into the file where that has grown. A failure ends the transaction, hands everything
 // back and opens the connection anew: what the kernel says after a failed sync is not believed.
 
-internal import EventLoop
 internal import CSQLite
+internal import EventLoop
 internal import Glibc
 internal import Synchronization
 

@@ -118,7 +118,9 @@ extension Supervisor {
     /// The places whose workers can go on under another supervisor. The bridge is started anew: its session waits.
     private var inheritable: [Place] { places.filter { $0.role != .bridge } }
 
-    private var inheritableWires: [Wire] { wires.filter { wire in inheritable.contains { $0.number == wire.listener } } }
+    private var inheritableWires: [Wire] {
+        wires.filter { wire in inheritable.contains { $0.number == wire.listener } }
+    }
 
     private func described(_ place: Place) -> Estate.Place {
         let worker = place.serving

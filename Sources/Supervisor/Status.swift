@@ -45,7 +45,8 @@ extension Supervisor {
     private var gauges: [String] {
         [
             ListenerCounter.connections.name, RouterCounter.sessions.name, RouterCounter.subscriptions.name,
-            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name, RouterCounter.connections.name, RouterCounter.bridgeWaiting.name, BridgeCounter.connected.name,
+            RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name, RouterCounter.connections.name,
+            RouterCounter.bridgeWaiting.name, BridgeCounter.connected.name,
             BridgeCounter.messagesUnconfirmed.name, BridgeCounter.messagesUnacknowledged.name,
         ]
     }

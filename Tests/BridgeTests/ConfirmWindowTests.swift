@@ -25,7 +25,8 @@ import Testing
                 let isMultiple = Bool.random()
                 let settled = window.settle(tag, isMultiple: isMultiple).map(\.serial)
                 let known = tag >= 1 && tag <= published
-                let expected = !known ? [] : isMultiple ? model.keys.filter { $0 <= tag }.sorted() : model[tag] == nil ? [] : [tag]
+                let expected =
+                    !known ? [] : isMultiple ? model.keys.filter { $0 <= tag }.sorted() : model[tag] == nil ? [] : [tag]
                 #expect(settled == expected.map { model[$0]! })
                 for tag in expected { model[tag] = nil }
             default:

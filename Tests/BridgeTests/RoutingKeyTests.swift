@@ -10,8 +10,10 @@ import Testing
 
     @Test(
         arguments: [
-            ("a/b", "a.b"), ("/a", ".a"), ("a//b", "a..b"), ("a/", "a."), ("a b/ä", "a b.ä"), ("$x/y", "$x.y"), ("a", "a"),
-        ]) func topicsAndKeys(_ topic: String, _ key: String) throws {
+            ("a/b", "a.b"), ("/a", ".a"), ("a//b", "a..b"), ("a/", "a."), ("a b/ä", "a b.ä"), ("$x/y", "$x.y"),
+            ("a", "a"),
+        ]) func topicsAndKeys(_ topic: String, _ key: String) throws
+    {
         #expect(try Self.plain.key(ofTopic: Array(topic.utf8)) == Array(key.utf8))
         #expect(try Self.plain.topic(ofKey: Array(key.utf8), limits: Self.limits) == Array(topic.utf8))
     }
@@ -34,7 +36,9 @@ import Testing
         #expect(try Self.plain.key(ofTopic: longest) == longest)
         #expect(throws: Unmappable.self) { try Self.plain.key(ofTopic: longest + [0x61]) }
         #expect(try Self.plain.binding(ofFilter: String(decoding: longest, as: UTF8.self)) == longest)
-        #expect(throws: Unmappable.self) { try Self.plain.binding(ofFilter: String(decoding: longest, as: UTF8.self) + "a") }
+        #expect(throws: Unmappable.self) {
+            try Self.plain.binding(ofFilter: String(decoding: longest, as: UTF8.self) + "a")
+        }
     }
 
     @Test func limitsOfTopics() throws {
@@ -64,7 +68,9 @@ import Testing
         let alphabet = Array("ab/.*+#$ \u{0}ä".utf8)
         var passed = 0
         for _ in 0..<20_000 {
-            let text = (0..<Int.random(in: 0...8, using: &generator)).map { _ in alphabet.randomElement(using: &generator)! }
+            let text = (0..<Int.random(in: 0...8, using: &generator)).map { _ in
+                alphabet.randomElement(using: &generator)!
+            }
             if let key = try? Self.plain.key(ofTopic: text), (try? TopicName.check(text.span)) != nil {
                 passed += 1
                 #expect((try? Self.plain.topic(ofKey: key, limits: Self.limits)) == text)

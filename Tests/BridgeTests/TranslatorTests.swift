@@ -110,7 +110,9 @@ import Testing
         #expect(again?.isDuplicate == true)
     }
 
-    @Test(arguments: [(HeaderValue.byte(0), 0), (.byte(1), 1), (.byte(2), 1), (.integer(0), 0), (.text([]), 1)] as [(HeaderValue, UInt8)])
+    @Test(
+        arguments: [(HeaderValue.byte(0), 0), (.byte(1), 1), (.byte(2), 1), (.integer(0), 0), (.text([]), 1)]
+            as [(HeaderValue, UInt8)])
     func qualityOfService(_ value: HeaderValue, _ qos: UInt8) throws {
         var envelope = Envelope()
         envelope.headers = [Header("x-mqtt-publish-qos", value)]
@@ -178,7 +180,9 @@ import Testing
     @Test func theLargestMessage() throws {
         let room = 1000 - 13 - "a/b".utf8.count
         #expect(try Self.message(Envelope(), payload: String(repeating: "x", count: room)) != nil)
-        #expect(throws: Unmappable.self) { try Self.message(Envelope(), payload: String(repeating: "x", count: room + 1)) }
+        #expect(throws: Unmappable.self) {
+            try Self.message(Envelope(), payload: String(repeating: "x", count: room + 1))
+        }
     }
 
     /// What one broker sends another gets as it was.

@@ -38,7 +38,8 @@ import Testing
             ("routing_key", "\"a\""), ("routing_key", "\"{topic}{topic}\""), ("routing_key", "\"*.{topic}\""),
             ("node", "\"\""), ("ca", "\"relative\""), ("qos", "2"), ("exchange", "\"\""), ("prefetch", "0"),
             ("backlog_policy", "\"disconnect\""),
-        ]) func refused(_ key: String, _ value: String) {
+        ]) func refused(_ key: String, _ value: String)
+    {
         let uri = key == "uri" ? "" : "uri = \"amqp://h\"\n"
         let found = problems("[bridge.rabbitmq]\n\(uri)\(key) = \(value)\n")
         #expect(found.count == 1)
@@ -66,7 +67,9 @@ import Testing
         let none = try parse("")
         #expect(one.changes(to: other).applied == ["bridge.rabbitmq.uri", "bridge.rabbitmq.outbound"])
         #expect(one.changes(to: other).needsRestart.isEmpty)
-        #expect(none.changes(to: one).applied == ["bridge.rabbitmq"] && one.changes(to: none).applied == ["bridge.rabbitmq"])
+        #expect(
+            none.changes(to: one).applied == ["bridge.rabbitmq"] && one.changes(to: none).applied == ["bridge.rabbitmq"]
+        )
         #expect(one.applying(other) == other)
     }
 }

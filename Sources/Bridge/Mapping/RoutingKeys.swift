@@ -50,7 +50,9 @@ struct RoutingKeys: Equatable, Sendable {
             key[(key.count - suffix.count)...] == suffix[...]
         else { throw Unmappable("a routing key that is not made as routing_key says") }
         let middle = key[prefix.count..<(key.count - suffix.count)]
-        if middle.contains(UInt8(ascii: "/")) { throw Unmappable("a routing key with a slash, which is MQTT's separator") }
+        if middle.contains(UInt8(ascii: "/")) {
+            throw Unmappable("a routing key with a slash, which is MQTT's separator")
+        }
         if middle.contains(UInt8(ascii: "*")) { throw Unmappable("a routing key with an asterisk, AMQP's wildcard") }
         let topic = middle.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "/") : $0 }
         do throws(ProtocolError) {
@@ -66,13 +68,15 @@ struct RoutingKeys: Equatable, Sendable {
 
     /// The binding key of a topic filter: `+` becomes `*`, `#` means the same on both sides.
     func binding(ofFilter filter: String) throws(Unmappable) -> [UInt8] {
-        let key = prefix + filter.utf8.map { byte in
-            switch byte {
-            case UInt8(ascii: "/"): UInt8(ascii: ".")
-            case UInt8(ascii: "+"): UInt8(ascii: "*")
-            default: byte
-            }
-        } + suffix
+        let key =
+            prefix
+            + filter.utf8.map { byte in
+                switch byte {
+                case UInt8(ascii: "/"): UInt8(ascii: ".")
+                case UInt8(ascii: "+"): UInt8(ascii: "*")
+                default: byte
+                }
+            } + suffix
         guard key.count <= Self.longestKey else {
             throw Unmappable("a binding key of \(key.count) bytes for \(filter), more than AMQP's \(Self.longestKey)")
         }

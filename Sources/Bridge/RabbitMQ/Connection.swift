@@ -94,7 +94,8 @@ final class Connection {
         if !settings.certificate.isEmpty,
             unsafe amqp_ssl_socket_set_key(socket, settings.certificate, settings.key) != AMQP_STATUS_OK.rawValue
         {
-            throw ConnectionError("the certificate \(settings.certificate) with the key \(settings.key) can not be used")
+            throw ConnectionError(
+                "the certificate \(settings.certificate) with the key \(settings.key) can not be used")
         }
         unsafe amqp_ssl_socket_set_verify_peer(socket, 1)
         unsafe amqp_ssl_socket_set_verify_hostname(socket, settings.verifiesHost ? 1 : 0)

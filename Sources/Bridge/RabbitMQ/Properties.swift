@@ -31,7 +31,8 @@ final class AMQPPool {
     deinit { unsafe empty_amqp_pool(&pool) }
 
     private func array<Element>(of elements: [Element]) -> UnsafeMutablePointer<Element>? {
-        guard !elements.isEmpty, let memory = unsafe amqp_pool_alloc(&pool, elements.count * MemoryLayout<Element>.stride)
+        guard !elements.isEmpty,
+            let memory = unsafe amqp_pool_alloc(&pool, elements.count * MemoryLayout<Element>.stride)
         else { return nil }
         let typed = unsafe memory.bindMemory(to: Element.self, capacity: elements.count)
         unsafe typed.initialize(from: elements, count: elements.count)
