@@ -6,6 +6,7 @@
 //     cc -O2 -o mqload mqload.c options.c usage.c && ./mqload -p 1883 -m pairs -n 10 -q 1 -P "$(pidof -s apusd)"
 //
 //     -h HOST -p PORT   the broker (127.0.0.1 1883); HOST is an IPv4 address
+//     -s PORT           where subscribers connect, if that is another broker's: of two that are bridged (as -p)
 //     -m MODE           pairs   publisher i to topic i to subscriber i
 //                       fanout  one publisher, -n subscribers of its topic
 //                       fanin   -n publishers, one subscriber of their topic
@@ -285,7 +286,8 @@ static void read_all(Connection *c) {
 }
 
 static bool open_connection(Connection *c) {
-    struct sockaddr_in broker = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port)};
+    int port = c->publisher || !options.subscriber_port ? options.port : options.subscriber_port;
+    struct sockaddr_in broker = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     if (inet_pton(AF_INET, options.host, &broker.sin_addr) != 1) fail("%s is not an IPv4 address", options.host);
     int one = 1;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -21,9 +21,10 @@ void fail(const char *format, ...) {
 }
 
 void read_options(int argc, char **argv) {
-    for (int o; (o = getopt(argc, argv, "h:p:m:n:z:q:w:r:d:c:P:Wkag")) > 0;) switch (o) {
+    for (int o; (o = getopt(argc, argv, "h:p:s:m:n:z:q:w:r:d:c:P:Wkag")) > 0;) switch (o) {
         case 'h': options.host = optarg; break;
         case 'p': options.port = atoi(optarg); break;
+        case 's': options.subscriber_port = atoi(optarg); break;
         case 'm':
             for (options.mode = PAIRS; strcmp(optarg, mode_names[options.mode]); options.mode++)
                 if (options.mode == IDLE)

@@ -9,7 +9,7 @@ extern const char *const mode_names[];
 
 typedef struct {
     const char *host;
-    int port, count, payload, qos, broker;
+    int port, subscriber_port, count, payload, qos, broker;
     enum Mode mode;
     uint64_t window, rate, total;
     double seconds;

@@ -36,6 +36,8 @@ package final class Bridge {
     var consumerState = LinkState.idle
     var inbound = Inbound()
 
+    /// What the journal has said last of a connection that does not stand, and until when that is not said again.
+    var toldTrouble: (reason: String, until: UInt64)?
     /// What the supervisor was told last.
     var problem: String?
     /// Milliseconds at which a process that is to end does, whatever is left.

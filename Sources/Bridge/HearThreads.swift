@@ -30,14 +30,22 @@ extension Bridge {
         reportState()
     }
 
-    /// Each change stands in the journal; of the same trouble again, a line in a while.
+    /// Each change stands in the journal; of the same trouble again, which both connections have as a rule, a line in a while.
     private func note(_ state: LinkState, instead former: LinkState, _ direction: String) {
         switch state {
         case .up(let address) where former != state:
+            toldTrouble = nil
             count(.connects)
             Journal.log(.bridgeConnected, [.reason: direction, .address: address])
-        case .down(let reason): Journal.log(.bridgeDown, [.reason: reason])
+        case .down(let reason):
+            let now = monotonicMilliseconds()
+            if let told = toldTrouble, told.reason == reason, now < told.until { return }
+            toldTrouble = (reason, now + Self.reminder)
+            Journal.log(.bridgeDown, [.reason: reason])
         default: break
         }
     }
+
+    /// Milliseconds after which the same trouble is told again.
+    private static let reminder: UInt64 = 60_000
 }

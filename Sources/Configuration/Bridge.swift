@@ -123,7 +123,7 @@ extension Configuration {
                 + "to look like this, too."
         ) { isTemplate($0) ? $0 : nil },
         .integer(
-            "in_flight", \.inFlight, 1...65_535, "Messages on their way to RabbitMQ that it has not confirmed."),
+            "in_flight", \.inFlight, 1...4095, "Messages on their way to RabbitMQ that it has not confirmed."),
         .text("queue", \.queue, allowed: "1 to 255 bytes", "The durable queue that messages come from.") {
             (1...255).contains($0.utf8.count) ? $0 : nil
         },

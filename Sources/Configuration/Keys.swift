@@ -55,7 +55,8 @@ extension Configuration {
         .integer("subscriptions", \.limits.subscriptions, 1...1_000_000, "Subscriptions that one client may hold."),
         .integer(
             "in_flight", \.limits.inFlight, 1...65_535,
-            "Messages at QoS 1 and 2 under way to or from one client; what MQTT 5 calls Receive Maximum."),
+            "Messages at QoS 1 and 2 under way to or from one client; what MQTT 5 calls Receive Maximum. To one whose session "
+                + "outlives its connection at most 4,095."),
         .integer(
             "queue_messages", \.limits.queueMessages, 1...100_000_000,
             "Messages that wait for one session beyond those in flight."),

@@ -120,8 +120,9 @@ extension Router {
         sessions[number].peer = frame.peer
         sessions[number].connectedAt = seconds
         // The bridge asks for what its own configuration says.
-        sessions[number].receiveMaximum =
-            links[link].role == .bridge ? frame.receiveMaximum : min(frame.receiveMaximum, settings.inFlight)
+        sessions[number].receiveMaximum = min(
+            frame.receiveMaximum, links[link].role == .bridge ? .max : settings.inFlight,
+            frame.sessionExpiry > 0 ? PacketWindow.mostDurable : .max)
         while links[link].slots.count <= Int(frame.slot) { links[link].slots.append(0) }
         links[link].slots[Int(frame.slot)] = UInt32(number) + 1
         wills[UInt32(number)] = frame.will

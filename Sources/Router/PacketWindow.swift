@@ -53,6 +53,10 @@ struct PacketWindow: Equatable {
     /// Identifiers in use.
     var count: Int { Int(used) }
 
+    /// Messages that a session that the store keeps may have under way: as many as there are identifiers of one origin, which may be that of
+    /// all of them.
+    static let mostDurable: UInt16 = 4095
+
     /// Takes an identifier that is not in use, in rising order, and notes what it waits for.
     mutating func assign(_ stage: Stage, entry: UInt32 = noEntry) -> UInt16 {
         repeat { last = last == .max ? 1 : last &+ 1 } while contains(last)
@@ -62,9 +66,12 @@ struct PacketWindow: Equatable {
 
     /// The same for a session that the store keeps. The lowest four bits of an identifier say from which listener the
     /// message came: should this router die, the next one finds by that, and by their order, which messages were
-    /// delivered.
+    /// delivered. With more than `mostDurable` in use there may be none left of the origin; then it is any other.
     mutating func assign(_ stage: Stage, entry: UInt32, origin: UInt8) -> UInt16 {
+        var tries = 0
         repeat {
+            if tries > Self.mostDurable { return assign(stage, entry: entry) }
+            tries &+= 1
             let next = last & 0xFFF0 | UInt16(origin)
             if next > last {
                 last = next

@@ -71,6 +71,22 @@ import Testing
         }
     }
 
+    /// A session that the store keeps has all its messages of one listener, and none is acknowledged.
+    @Test(arguments: [0, 1, 15] as [UInt8])
+    func anOriginHasAsManyAsADurableSessionMayHave(_ origin: UInt8) {
+        var window = PacketWindow()
+        for number in 0..<Int(PacketWindow.mostDurable) {
+            let identifier = window.assign(.acknowledgement, entry: 0, origin: origin)
+            if identifier == 0 || UInt8(identifier & 15) != origin { Issue.record("\(identifier) at \(number)") }
+        }
+        // More than may be: still different ones.
+        for _ in 0..<100 {
+            let count = window.count
+            let identifier = window.assign(.acknowledgement, entry: 0, origin: origin)
+            #expect(identifier != 0 && window.count == count + 1)
+        }
+    }
+
     @Test func insertingAgainChangesTheStage() {
         var window = PacketWindow()
         window.insert(.init(5, .receipt))

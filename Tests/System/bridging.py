@@ -8,7 +8,7 @@ import pika
 
 from broker import wait_until
 from client import Paho, unique
-from rabbitmq import AMQP
+from amqp import AMQP, declare
 
 
 class Upward:
@@ -16,7 +16,7 @@ class Upward:
 
     def __init__(self, broker, rabbit, opened):
         self.rabbit, self.queue, self.base = rabbit, unique("up"), f"out/{unique()}"
-        rabbit.declare(self.queue, self.base.replace("/", ".") + ".#")
+        declare(rabbit, self.queue, self.base.replace("/", ".") + ".#")
         self.client = opened(Paho(broker.port()))
         self.sent = 0
         self._stop = threading.Event()

@@ -11,9 +11,6 @@ import tempfile
 import uuid
 from pathlib import Path
 
-import pika
-import pytest
-
 from broker import wait_until
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
@@ -55,6 +52,10 @@ class RabbitMQ:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
         self.process = None
+        # The port mapper would outlive its nodes.
+        self.mapper = subprocess.Popen(
+            ["epmd"], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         self.start()
 
     @property
@@ -89,14 +90,6 @@ class RabbitMQ:
         rows = self.ctl("list_queues", "--no-table-headers", "name", "messages").splitlines()
         return next((int(row.split("\t")[1]) for row in rows if row.split("\t")[0] == queue), None)
 
-    def declare(self, queue, *keys, exchange="amq.topic", **arguments):
-        """A durable queue."""
-        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.uri))) as connection:
-            channel = connection.channel()
-            channel.queue_declare(queue, durable=True, arguments=arguments)
-            for key in keys:
-                channel.queue_bind(queue, exchange, key)
-
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
@@ -108,50 +101,6 @@ class RabbitMQ:
     def close(self):
         if self.process and self.process.poll() is None:
             self.kill()
-        # The port mapper outlives its nodes; it is this node's own.
-        subprocess.run(["epmd", "-kill"], env=self.environment, capture_output=True)
+        self.mapper.kill()
+        self.mapper.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class AMQP:
-    """A program behind RabbitMQ, written with pika. Its queue is its own, and goes with it."""
-
-    def __init__(self, rabbit, *keys, exchange="amq.topic"):
-        self.exchange = exchange
-        self.connection = pika.BlockingConnection(pika.URLParameters(rabbit.uri))
-        self.channel = self.connection.channel()
-        self.channel.confirm_delivery()
-        self.queue = self.channel.queue_declare("", exclusive=True).method.queue
-        for key in keys:
-            self.channel.queue_bind(self.queue, exchange, key)
-
-    def publish(self, key, body, mandatory=False, **properties):
-        """Returns when RabbitMQ has confirmed it."""
-        headers = properties.pop("headers", None)
-        self.channel.basic_publish(
-            self.exchange, key, body, pika.BasicProperties(headers=headers, **properties), mandatory=mandatory)
-
-    def message(self, timeout=15.0):
-        """(method, properties, body) of the next message."""
-        def get():
-            found = self.channel.basic_get(self.queue, auto_ack=True)
-            return found if found[0] else None
-
-        return wait_until(get, "a message of RabbitMQ's", timeout)
-
-    def messages(self, count, timeout=30.0):
-        return [self.message(timeout) for _ in range(count)]
-
-    def is_empty(self):
-        return self.channel.queue_declare(self.queue, passive=True).method.message_count == 0
-
-    def close(self):
-        if self.connection.is_open:
-            self.connection.close()
-
-
-@pytest.fixture(scope="module")
-def rabbit():
-    rabbit = RabbitMQ()
-    yield rabbit
-    rabbit.close()

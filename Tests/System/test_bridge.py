@@ -1,6 +1,7 @@
 """The bridge to a real RabbitMQ: pika on one side, MQTT clients on the other, RabbitMQ's own MQTT plugin as a third."""
 
 import os
+import re
 import shutil
 import signal
 
@@ -10,9 +11,9 @@ from paho.mqtt.properties import Properties
 
 import wire as w
 from bridging import Downward, Upward, wait_traffic
-from broker import BIN, wait_until
+from broker import BIN, ROOT, wait_until
 from client import JSON, Paho, unique
-from rabbitmq import AMQP, rabbit  # noqa: F401, a fixture
+from amqp import AMQP, declare, rabbit  # noqa: F401, a fixture
 
 
 def settings(rabbit, **more):
@@ -270,7 +271,7 @@ def test_what_waits_outlives_the_broker(start_broker, rabbit, opened):
     options = {"bridge": settings(rabbit), "supervisor": {"heartbeat_interval": "100ms"}}
     broker = start_broker(**options)
     wait_bridged(broker)
-    rabbit.declare(queue := unique("kept"), "out.#")
+    declare(rabbit, queue := unique("kept"), "out.#")
     rabbit.stop()
     try:
         device = opened(Paho(broker.port()))
@@ -327,6 +328,26 @@ def test_a_wrong_password(start_broker, rabbit, opened):
     assert "wrong" not in "\n".join(broker.log.all())
 
 
+def test_the_permissions_of_the_manual(start_broker, rabbit, opened):
+    """A user with these and no others."""
+    text = (ROOT / "docs/rabbitmq.md").read_text()
+    permissions = re.search(r"set_permissions apus '(.*)' '(.*)' '(.*)'", text).groups()
+    rabbit.ctl("add_user", "apus", "secret")
+    rabbit.ctl("set_permissions", "apus", *permissions)
+    uri = rabbit.uri.replace("guest:guest", "apus:secret")
+    broker = start_broker(bridge=settings(rabbit, uri=uri, queue="apus"), supervisor={"heartbeat_interval": "100ms"})
+    wait_bridged(broker)
+    backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(broker.port()))
+    device.subscribe("in/#", 1)
+    device.publish("out/x", "up", 1)
+    assert backend.message()[2] == b"up"
+    backend.publish("in.x", b"down")
+    device.expect("in/x", "down")
+    broker.configure(bridge=settings(rabbit, uri=uri, queue="other"), supervisor={"heartbeat_interval": "100ms"})
+    broker.ctl("reload")
+    wait_trouble(broker, "ACCESS_REFUSED - access to queue 'other'")
+
+
 def test_nobody_there(start_broker, rabbit):
     broker = start_broker(bridge=settings(rabbit, uri="amqp://127.0.0.1:1"))
     wait_trouble(broker, "127.0.0.1:1 can not be reached")
@@ -354,7 +375,7 @@ def test_an_exchange_of_its_own(bridged, rabbit, opened):
 
 
 def test_an_incompatible_queue(start_broker, rabbit, opened):
-    rabbit.declare(queue := unique("other"), **{"x-max-length": 7})
+    declare(rabbit, queue := unique("other"), **{"x-max-length": 7})
     broker = start_broker(bridge=settings(rabbit, queue=queue))
     wait_trouble(broker, "PRECONDITION_FAILED - inequivalent arg 'x-max-length'")
 
@@ -394,7 +415,7 @@ def test_rabbitmq_takes_nothing(bridged, rabbit, opened):
 
 def test_rabbitmq_refuses(bridged, rabbit, opened):
     """A full queue that rejects what is published: it is sent again until it is taken."""
-    rabbit.declare(queue := unique("full"), "out.full", **{"x-max-length": 1, "x-overflow": "reject-publish"})
+    declare(rabbit, queue := unique("full"), "out.full", **{"x-max-length": 1, "x-overflow": "reject-publish"})
     broker = bridged()
     device = opened(Paho(broker.port()))
     for number in range(3):

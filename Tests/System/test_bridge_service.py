@@ -6,7 +6,7 @@ import pytest
 
 from bridging import Downward, Upward, wait_traffic
 from broker import wait_until
-from rabbitmq import rabbit  # noqa: F401, a fixture
+from amqp import rabbit  # noqa: F401, a fixture
 from systemd import host  # noqa: F401, a fixture
 
 CONFIGURATION = """
@@ -29,6 +29,9 @@ retry_limit = "500 ms"
 @pytest.fixture
 def service(host, rabbit):
     host.configure(CONFIGURATION.format(uri=rabbit.uri))
+    # The password is nobody else's business, as the manual says.
+    host.run("chgrp", "apus", "/etc/apus/apus.toml")
+    host.run("chmod", "640", "/etc/apus/apus.toml")
     host.start()
     host.wait_served()
     wait_bridged(host)

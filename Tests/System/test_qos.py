@@ -3,7 +3,7 @@
 import pytest
 
 import wire as w
-from client import unique
+from client import Paho, unique
 
 LEVELS = [0, 1, 2]
 
@@ -87,3 +87,24 @@ def test_receive_maximum_of_the_client_is_kept(wire, receive_maximum):
             for message in waiting:
                 subscriber.send(w.packet(0x40, w.u16(message.publish(w.V5)[1])))
             waiting.clear()
+
+
+@pytest.mark.parametrize("expiry,most", [(0, 65_535), (1000, 4095)], ids=["session ends with the connection", "durable"])
+def test_the_largest_receive_maximum(start_broker, opened, expiry, most):
+    """limits.in_flight at its limit, and a client that acknowledges nothing for long."""
+    broker = start_broker(limits={"in_flight": 65_535, "queue_messages": 200_000})
+    subscriber, count = opened(w.Wire(broker.port())), most + 100
+    subscriber.connect(unique("window"), w.V5, clean=True, props=b"\x11" + expiry.to_bytes(4, "big") + b"\x21\xff\xff")
+    topic = unique("window")
+    subscriber.subscribe(topic, qos=1)
+    publisher = opened(Paho(broker.port()))
+    for number in range(count):
+        info = publisher.client.publish(topic, str(number), 1)
+    info.wait_for_publish(60)
+    window = [subscriber.expect(w.PUBLISH).publish(w.V5) for _ in range(most)]
+    subscriber.ping()
+    assert len({identifier for _, identifier, *_ in window}) == most
+    for _, identifier, *_ in window:
+        subscriber.send(w.packet(0x40, w.u16(identifier)))
+    window += [subscriber.expect(w.PUBLISH).publish(w.V5) for _ in range(100)]
+    assert [int(payload) for _, _, payload, *_ in window] == list(range(count))

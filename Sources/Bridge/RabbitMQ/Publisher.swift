@@ -148,7 +148,11 @@ private final class PublisherRun {
     private func publish(_ connection: Connection) throws(ConnectionError) {
         let part = waiting.prefix(Self.batch)
         var count = 0
-        defer { waiting.removeFirst(count) }
+        connection.gather(true)
+        defer {
+            connection.gather(false)
+            waiting.removeFirst(count)
+        }
         for message in part {
             // It is in the window before it is written: it may be there if the connection breaks in the middle.
             window.append(message)
