@@ -29,8 +29,8 @@ package final class Bridge {
     // MARK: to RabbitMQ
     var publisherState = LinkState.idle
     var outbound = Outbound()
-    /// What comes from the router is more than RabbitMQ takes.
-    var isCongested = false
+    /// What the router has is more than RabbitMQ takes, or RabbitMQ is not there.
+    var isCongested = true
 
     // MARK: from RabbitMQ
     var consumerState = LinkState.idle

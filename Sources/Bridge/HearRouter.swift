@@ -11,7 +11,7 @@ extension Bridge {
     func join(_ descriptor: Int32) {
         loseRouter()
         // The first thing that any router hears.
-        if !router.hasAsked { router.connect(receiveMaximum: settings.inFlight) }
+        if !router.hasAsked { router.connect() }
         do throws(SystemError) {
             try router.attach(descriptor, &poller)
         } catch {
@@ -48,7 +48,7 @@ extension Bridge {
 
     private func understand(_ event: RouterLink.Event) {
         switch event {
-        case .opened: if isCongested { router.tellCongestion(true) }
+        case .opened: router.tellCongestion(isCongested)
         case .refused(let reason):
             Journal.log(.bridgeDown, [.reason: "the router refuses the session: 0x\(String(reason, radix: 16))"])
         case .dismissed: reconnect()
@@ -62,6 +62,6 @@ extension Bridge {
         guard router.hasAsked else { return }
         outbound.startOver()
         askAgain()
-        router.connect(receiveMaximum: settings.inFlight)
+        router.connect()
     }
 }

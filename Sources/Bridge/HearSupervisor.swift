@@ -42,26 +42,22 @@ extension Bridge {
             _ = try ChannelOffer(decoding: bytes)
             join(descriptor)
         case .peerGone: loseRouter()
-        case .retire: finish(Retired().encoded(), limit: Self.retireLimit)
+        case .retire: finish(Retired().encoded(), limit: Self.settlingTime)
         case .stop: finish(Stopped().encoded(), limit: UInt64(try Stop(decoding: bytes).limit) / 2)
         default: throw FrameError("a frame that is not for the bridge")
         }
     }
 
-    /// Milliseconds that what is under way may take before this process gives its place to another.
-    private static let retireLimit: UInt64 = 400
+    /// Milliseconds that what is under way may take before this process gives its place to another, or other settings apply.
+    static let settlingTime: UInt64 = 400
 
     private func change(_ new: BridgeSettings) {
         guard new != settings else { return }
-        let former = settings
         settings = new
         translator = Translator(new)
         Journal.configure(level: .init(number: new.logLevel), connections: true)
         publisher.orders.post(.settings(new))
         consumer.orders.post(.settings(new))
-        loseDeliveries()
-        // The window is the connection's.
-        if new.inFlight != former.inFlight { reconnect() }
     }
 
     /// Lets what is under way come to its end, takes nothing more, and then leaves.

@@ -99,7 +99,7 @@ extension Bridge {
     /// The router keeps what RabbitMQ does not take.
     func reconsiderCongestion() {
         guard endsAt == nil else { return }
-        if case .down = publisherState { return congest(true) }
+        guard case .up = publisherState else { return congest(true) }
         if outbound.bytes >= Self.congestion {
             congest(true)
         } else if outbound.bytes <= Self.congestion / 4 {

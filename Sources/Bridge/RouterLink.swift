@@ -38,7 +38,8 @@ final class RouterLink {
     private var asked: ConnectFrame?
     /// Counts the connections: the generation of the one slot.
     private var connection: UInt32 = 0
-    private var isCongested = false
+    /// As every connection begins: the router keeps its messages.
+    private var isCongested = true
     /// What was delivered and is not acknowledged, in order; and the last that was delivered.
     private var window: [UInt16] = []
     private var lastDelivered: UInt16 = 0
@@ -113,13 +114,13 @@ final class RouterLink {
     }
 
     /// Asks for the session, which was there before and lasts; ends the connection that there is.
-    func connect(receiveMaximum: UInt16) {
+    func connect() {
         disconnect()
         connection += 1
         let connect = ConnectFrame(
             slot: Self.slot, generation: connection, acceptNumber: wallNanoseconds(),
             peer: PeerAddress(ipv4: 0x7F00_0001, port: 0), version: 5, cleanStart: false, keepAlive: 0,
-            sessionExpiry: .max, receiveMaximum: receiveMaximum, maximumPacketSize: 0,
+            sessionExpiry: .max, receiveMaximum: .max, maximumPacketSize: 0,
             clientIdentifier: BridgeSession.clientIdentifier, userName: [], will: nil)
         asked = connect
         write(connect)
@@ -138,7 +139,7 @@ final class RouterLink {
 
     private func forgetSession() {
         accepted = nil
-        isCongested = false
+        isCongested = true
         (window, lastDelivered) = ([], 0)
         acknowledgements = []
     }

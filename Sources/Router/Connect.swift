@@ -115,6 +115,8 @@ extension Router {
         sessions[number].generation = frame.generation
         sessions[number].version = frame.version
         sessions[number].flags.subtract([.away, .congested, .waiting, .opening])
+        // It says when it takes messages: what RabbitMQ is not there for does not leave the queue.
+        if links[link].role == .bridge { sessions[number].flags.insert(.congested) }
         sessions[number].keepAlive = frame.keepAlive
         sessions[number].acceptNumber = frame.acceptNumber
         sessions[number].peer = frame.peer

@@ -57,6 +57,7 @@ extension Router {
         }
         let number = find(connect)
         join(number, link, connect)
+        sessions[number].flags.remove(.congested)
         sessions[number].flags.insert(frame.congested ? [.resumed, .congested] : .resumed)
         sessions[number].outgoing.resume(after: frame.lastPacketIdentifier)
         delayedWills[UInt32(number)] = nil

@@ -22,6 +22,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
 class RabbitMQ:
     """settings: further lines of rabbitmq.conf."""
 
@@ -73,12 +81,7 @@ class RabbitMQ:
 
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "out").read_text()[-2000:]
-        for port in (self.port, self.mqtt_port):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            except OSError:
-                return False
-        return True
+        return all(listens(port) for port in (self.port, self.mqtt_port))
 
     def ctl(self, *arguments, check=True):
         return subprocess.run(
@@ -97,6 +100,8 @@ class RabbitMQ:
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        # The first process is a script; the server may take a moment longer.
+        wait_until(lambda: not listens(self.port), "RabbitMQ to be gone")
 
     def close(self):
         if self.process and self.process.poll() is None:

@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import signal
+import socket
+import threading
+import time
 
 import pytest
 from paho.mqtt.packettypes import PacketTypes
@@ -266,6 +269,50 @@ def test_a_worker_is_replaced_under_load(traffic, role):
     down.check(may_repeat=False)
 
 
+def test_a_reload_repeats_nothing(start_broker, rabbit, opened):
+    """Other settings apply when what is under way has come to its end."""
+    options = settings(rabbit)
+    beat = {"heartbeat_interval": "100ms"}
+    broker = start_broker(bridge=options, supervisor=beat)
+    wait_bridged(broker)
+    up, down = Upward(broker, rabbit, opened), Downward(broker, rabbit, opened)
+    for prefetch in (200, 300):
+        wait_traffic(up, down)
+        broker.configure(bridge={**options, "prefetch": prefetch, "in_flight": prefetch}, supervisor=beat)
+        broker.ctl("reload")
+    wait_traffic(up, down)
+    up.check(may_repeat=False)
+    down.check(may_repeat=False)
+
+
+def test_a_reload_does_not_make_it_impatient(start_broker):
+    """A server that lets nobody in, and other settings: it is tried again after the same pauses as before."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        options = {"uri": f"amqp://127.0.0.1:{server.getsockname()[1]}", "outbound": ["out/#"]}
+        tries = []
+        threading.Thread(target=lambda: refuse_all(server, tries), daemon=True).start()
+        broker = start_broker(bridge=options)
+        wait_until(lambda: len(tries) >= 5, "five tries")
+        broker.configure(bridge={**options, "prefetch": 10})
+        broker.ctl("reload")
+        first = len(tries)
+        # Afresh: after 100, 200, 400, 800, 1600 ms, each up to a half shorter.
+        wait_until(lambda: len(tries) >= first + 5, "five more")
+        pauses = [after - before for before, after in zip(tries[first:], tries[first + 1:])]
+        assert min(pauses[1:]) > 0.04, pauses
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def refuse_all(server, tries):
+    """Closes whatever connects, and notes when."""
+    while True:
+        try:
+            server.accept()[0].close()
+        except OSError:
+            return
+        tries.append(time.monotonic())
+
+
 def test_what_waits_outlives_the_broker(start_broker, rabbit, opened):
     """RabbitMQ is away, the broker stops and starts again: what its clients were told is there arrives."""
     options = {"bridge": settings(rabbit), "supervisor": {"heartbeat_interval": "100ms"}}
@@ -305,6 +352,25 @@ def test_no_more_waits_than_may(start_broker, rabbit, opened):
                          supervisor={"heartbeat_interval": "100ms"})
         broker.ctl("reload")
         assert [body.decode() for _, _, body in backend.messages(10)] == expected
+
+
+def test_no_more_is_unconfirmed_than_may(bridged, rabbit, opened):
+    """in_flight at its limit: what may be there when RabbitMQ dies, unconfirmed, is marked when it comes again."""
+    broker = bridged(in_flight=10)
+    declare(rabbit, queue := unique("window"), "out.#")
+    os.killpg(rabbit.process.pid, signal.SIGSTOP)
+    device = opened(Paho(broker.port()))
+    for number in range(50):
+        device.publish("out/x", str(number), 1)
+    wait_until(lambda: broker.counted("bridge_messages_unconfirmed") == 50, "all to be under way")
+    rabbit.kill()
+    rabbit.start()
+    wait_bridged(broker)
+    backend = opened(AMQP(rabbit))
+    backend.queue = queue
+    messages = backend.messages(50)
+    assert [int(body) for _, _, body in messages] == list(range(50))
+    assert [number for number, (_, properties, _) in enumerate(messages) if properties.headers["x-mqtt-dup"]] == list(range(10))
 
 
 # MARK: what an operator has to know

@@ -49,7 +49,8 @@ private final class ConsumerRun {
     private var postponed: [(tag: UInt64, until: UInt64)] = []
     private var startsOver = false
     private var isFinishing = false
-    private var isReconfigured = false
+    /// There are other settings: milliseconds until which what is under way may come to its end before they apply.
+    private var changesAt: UInt64?
 
     init(_ settings: BridgeSettings, _ orders: Mailbox<Consumer.Order>, _ news: Mailbox<News>) {
         self.settings = settings
@@ -67,6 +68,7 @@ private final class ConsumerRun {
     func run() {
         while true {
             takeOrders()
+            changesAt = nil
             if isFinishing { break }
             guard !settings.inbound.isEmpty else {
                 news.post(.consumer(.idle))
@@ -113,7 +115,7 @@ private final class ConsumerRun {
 
     private func pause(_ milliseconds: Int32) {
         let end = monotonicMilliseconds() + UInt64(milliseconds)
-        while !isFinishing, !isReconfigured {
+        while !isFinishing, changesAt == nil {
             let now = monotonicMilliseconds()
             guard now < end else { return }
             orders.wakeup.wait(milliseconds: Int32(end - now))
@@ -130,7 +132,7 @@ private final class ConsumerRun {
                 settings = new
                 translator = Translator(new)
                 servers = Servers(new)
-                isReconfigured = true
+                changesAt = monotonicMilliseconds() + Bridge.settlingTime
             case .finish: isFinishing = true
             }
         }
@@ -138,7 +140,6 @@ private final class ConsumerRun {
 
     /// Until it is to end and everything is settled, or there is another configuration.
     private func serve(_ connection: Connection) throws(ConnectionError) {
-        isReconfigured = false
         while true {
             takeOrders()
             if startsOver {
@@ -147,18 +148,20 @@ private final class ConsumerRun {
                 begin()
             }
             try settle(connection)
-            if isReconfigured || (isFinishing && ledger.isEmpty) { return }
-            if !isFinishing, try take(connection) { continue }
+            let now = monotonicMilliseconds()
+            let isEnding = isFinishing || changesAt != nil
+            if isEnding, ledger.isEmpty || changesAt.map({ now >= $0 }) == true { return }
+            if !isEnding, try take(connection) { continue }
             // Whoever takes nothing more does not look at the socket either.
-            orders.wakeup.wait(milliseconds: patience(), or: isFinishing ? -1 : connection.descriptor)
+            orders.wakeup.wait(milliseconds: patience(now), or: isEnding ? -1 : connection.descriptor)
         }
     }
 
-    private func patience() -> Int32 {
-        let heartbeat = settings.heartbeat == 0 ? Int32.max : Int32(settings.heartbeat) * 500
-        guard let first = postponed.first else { return heartbeat }
-        let now = monotonicMilliseconds()
-        return min(heartbeat, Int32(clamping: first.until - min(now, first.until)) + 1)
+    /// Milliseconds until something is due, the heartbeat above all.
+    private func patience(_ now: UInt64) -> Int32 {
+        let heartbeat = settings.heartbeat == 0 ? UInt64(Int32.max) : UInt64(settings.heartbeat) * 500
+        let due = [postponed.first?.until, changesAt].compactMap { $0 }.min() ?? .max
+        return Int32(clamping: min(heartbeat, due - min(now, due) + 1))
     }
 
     private func settle(_ connection: Connection) throws(ConnectionError) {

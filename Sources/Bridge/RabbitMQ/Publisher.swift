@@ -39,7 +39,8 @@ private final class PublisherRun {
     /// RabbitMQ has asked for a pause.
     private var isBlocked = false
     private var isFinishing = false
-    private var isReconfigured = false
+    /// There are other settings: milliseconds until which what is under way may come to its end before they apply.
+    private var changesAt: UInt64?
 
     init(_ settings: BridgeSettings, _ orders: Mailbox<Publisher.Order>, _ news: Mailbox<News>) {
         self.settings = settings
@@ -59,6 +60,7 @@ private final class PublisherRun {
     func run() {
         while true {
             takeOrders()
+            changesAt = nil
             if isDone { break }
             guard isNeeded else {
                 news.post(.publisher(.idle))
@@ -89,7 +91,7 @@ private final class PublisherRun {
     /// Until so many milliseconds have passed, or there is another configuration.
     private func pause(_ milliseconds: Int32) {
         let end = monotonicMilliseconds() + UInt64(milliseconds)
-        while !isFinishing, !isReconfigured {
+        while !isFinishing, changesAt == nil {
             let now = monotonicMilliseconds()
             guard now < end else { return }
             orders.wakeup.wait(milliseconds: Int32(end - now))
@@ -110,7 +112,7 @@ private final class PublisherRun {
             case .settings(let new):
                 settings = new
                 servers = Servers(new)
-                isReconfigured = true
+                changesAt = monotonicMilliseconds() + Bridge.settlingTime
             case .finish: isFinishing = true
             }
         }
@@ -118,20 +120,24 @@ private final class PublisherRun {
 
     /// Until it is done, or there is another configuration.
     private func serve(_ connection: Connection) throws(ConnectionError) {
-        isReconfigured = false
         while true {
             takeOrders()
-            if isDone || isReconfigured {
-                waiting = window.reset().filter(\.isKept).map(Self.repeated) + waiting
-                return
-            }
+            if isDone { return }
             try hear(connection)
             let now = monotonicMilliseconds()
+            if let changesAt {
+                if window.count == 0 || now >= changesAt {
+                    waiting = window.reset().filter(\.isKept).map(Self.repeated) + waiting
+                    return
+                }
+                orders.wakeup.wait(milliseconds: Int32(changesAt - now), or: connection.descriptor)
+                continue
+            }
             if !refused.isEmpty, now >= refusedUntil {
                 waiting = refused + waiting
                 refused = []
             }
-            if !waiting.isEmpty, !isBlocked {
+            if !waiting.isEmpty, !isBlocked, window.count < settings.inFlight {
                 try publish(connection)
                 continue
             }
@@ -146,7 +152,7 @@ private final class PublisherRun {
     }
 
     private func publish(_ connection: Connection) throws(ConnectionError) {
-        let part = waiting.prefix(Self.batch)
+        let part = waiting.prefix(min(Self.batch, Int(settings.inFlight) - window.count))
         var count = 0
         connection.gather(true)
         defer {
