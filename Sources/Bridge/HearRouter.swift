@@ -54,7 +54,24 @@ extension Bridge {
         case .dismissed: reconnect()
         case .message(let message, let identifier): delivered(message, identifier)
         case .answered(let identifiers, let reason): answered(identifiers, reason)
+        case .interests(let frame): told(frame)
         }
+    }
+
+    /// What clients subscribe to is what the queue is bound by.
+    private func told(_ interests: InterestsFrame) {
+        var changes: [Bindings.Change] = []
+        for item in interests.items {
+            let filter = String(decoding: item.filter, as: UTF8.self)
+            do throws(Unmappable) {
+                _ = try translator.keys.binding(ofFilter: filter)
+                changes.append(.init(filter: filter, isWanted: item.isWanted))
+            } catch {
+                // No message of another broker's can have such a topic.
+                if item.isWanted { Journal.log(.bridgeUnmappable, [.topic: filter, .reason: error.description]) }
+            }
+        }
+        consumer.orders.post(.interests(changes, begins: interests.begins, isWhole: interests.isWhole))
     }
 
     /// Another connection to the session: what the former one had under way comes again on both sides.

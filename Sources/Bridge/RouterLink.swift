@@ -18,6 +18,8 @@ final class RouterLink {
         case message(Message, identifier: UInt16)
         /// Messages from RabbitMQ that it has taken, or with a reason of 0x80 and more has not.
         case answered([UInt16], reason: UInt8)
+        /// What clients subscribe to.
+        case interests(InterestsFrame)
     }
 
     private static let slot: UInt32 = 0
@@ -283,6 +285,7 @@ final class RouterLink {
             guard try DismissFrame(decoding: frame).generation == connection else { return nil }
             forgetSession()
             return .dismissed
+        case .interests: return .interests(try InterestsFrame(decoding: frame))
         case .marks: for mark in try MarksFrame(decoding: frame).marks { marks[mark.place] = mark.offset }
         case .deferred:
             for offset in try DeferredFrame(decoding: frame).offsets { try stream.mark(offset, isDeferred: true) }

@@ -5,6 +5,7 @@ import Glibc
 extension Configuration {
     /// `[bridge.rabbitmq]`. Sizes are in bytes; a limit of 0 is none.
     package struct Bridge: Sendable, Equatable {
+        package var mode = Mode.bridge
         package var uris: [String] = []
         package var authorities = ""
         package var certificate = ""
@@ -23,11 +24,13 @@ extension Configuration {
         package var mandatory = true
         package var routingKey = "{topic}"
         package var inFlight = 1000
-        package var queue = "apus"
+        /// Empty: as the mode has it.
+        package var queue = ""
         package var queueType = QueueType.classic
         package var queueTTL = Duration.zero
         package var queueLength = 0
         package var prefetch = 1000
+        package var bindings = 10_000
         package var backlogMessages = 1_000_000
         package var backlogBytes = 1 << 30
         package var backlogPolicy = BacklogPolicy.dropOldest
@@ -41,6 +44,14 @@ extension Configuration {
             guard unsafe gethostname(&name, name.count - 1) == 0 else { return "apus" }
             return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         }
+    }
+
+    /// What shares the exchange with this broker.
+    package enum Mode: String, Sendable, CaseIterable {
+        /// Programs behind RabbitMQ.
+        case bridge
+        /// Those, and other brokers that are one with this one to their clients.
+        case cluster
     }
 
     /// The types of exchange that every RabbitMQ has.
@@ -77,6 +88,11 @@ extension Configuration {
         } get: {
             $0.uris.count == 1 ? .string($0.uris[0]) : .strings($0.uris)
         },
+        .choice(
+            "mode", \.mode,
+            "What shares the exchange: `bridge` for programs behind RabbitMQ, `cluster` for other brokers, too, that are one "
+                + "broker with this one to their clients."
+        ) { .string($0.rawValue) },
         file(
             "ca", \.authorities,
             "The certificates, in PEM, that a server's is checked against; without it, the system's."),
@@ -99,10 +115,11 @@ extension Configuration {
                 + "shorter."),
         filters(
             "outbound", \.outbound, longest: 16_384,
-            "What goes to RabbitMQ: messages whose topics match one of these filters."),
+            "What goes to RabbitMQ: messages whose topics match one of these filters. In a cluster, without it: all."),
         filters(
             "inbound", \.inbound, longest: 255,
-            "What comes from RabbitMQ: the queue is bound to the exchange by the routing key of each of these filters."),
+            "What comes from RabbitMQ: the queue is bound to the exchange by the routing key of each of these filters. In a "
+                + "cluster it is what clients subscribe to, and this is not allowed."),
         .integer(
             "qos", \.qos, 0...1,
             "Of what goes to RabbitMQ: 1 waits until the server confirms each message and repeats what it has not, 0 "
@@ -124,9 +141,11 @@ extension Configuration {
         ) { isTemplate($0) ? $0 : nil },
         .integer(
             "in_flight", \.inFlight, 1...4095, "Messages on their way to RabbitMQ that it has not confirmed."),
-        .text("queue", \.queue, allowed: "1 to 255 bytes", "The durable queue that messages come from.") {
-            (1...255).contains($0.utf8.count) ? $0 : nil
-        },
+        .text(
+            "queue", \.queue, allowed: "0 to 200 bytes",
+            "The durable queue that messages come from; without it `apus`, and in a cluster `apus.` with the node's name "
+                + "behind it."
+        ) { $0.utf8.count <= 200 ? $0 : nil },
         .choice("queue_type", \.queueType, "Its type; `quorum` is kept by several servers.") { .string($0.rawValue) },
         .duration(
             "queue_ttl", \.queueTTL, 0...4_294_967_295,
@@ -136,6 +155,10 @@ extension Configuration {
             "Messages that the queue holds, the oldest going first (`x-max-length`); 0 for no limit."),
         .integer(
             "prefetch", \.prefetch, 1...65_535, "Messages from RabbitMQ that are not acknowledged to it yet."),
+        .integer(
+            "bindings", \.bindings, 1...1_000_000,
+            "Different filters, in a cluster, that the queue is bound by one by one. With more of them it takes everything "
+                + "that is published anywhere."),
         .integer(
             "backlog_messages", \.backlogMessages, 1...100_000_000,
             "Messages that wait for RabbitMQ, on disk, while it is away or slow."),

@@ -111,6 +111,16 @@ private struct Parser {
             if found.certificate.isEmpty != found.key.isEmpty {
                 refuse("bridge.rabbitmq", "certificate and key belong together")
             }
+            if found.mode == .cluster {
+                if !found.inbound.isEmpty {
+                    refuse(
+                        "bridge.rabbitmq.inbound",
+                        "is not for a cluster, where what comes from RabbitMQ is what clients subscribe to; remove it")
+                }
+                if found.exchangeType != .topic {
+                    refuse("bridge.rabbitmq.exchange_type", "must be \"topic\" in a cluster")
+                }
+            }
             bridge = found
         }
         return bridge

@@ -58,6 +58,7 @@ package enum FrameType: UInt8, Sendable {
     case deferred = 0x39
     case completed = 0x3A
     case note = 0x3B
+    case interests = 0x3C
 
     case hello = 0x41
     case acknowledge = 0x42

@@ -116,7 +116,10 @@ extension Router {
         sessions[number].version = frame.version
         sessions[number].flags.subtract([.away, .congested, .waiting, .opening])
         // It says when it takes messages: what RabbitMQ is not there for does not leave the queue.
-        if links[link].role == .bridge { sessions[number].flags.insert(.congested) }
+        if links[link].role == .bridge {
+            sessions[number].flags.insert(.congested)
+            beginInterests()
+        }
         sessions[number].keepAlive = frame.keepAlive
         sessions[number].acceptNumber = frame.acceptNumber
         sessions[number].peer = frame.peer

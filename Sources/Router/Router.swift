@@ -98,6 +98,8 @@ package struct Router: ~Copyable {
     let ledger: ReplayLedger
     /// The bridge's session; -1: there is none.
     var bridge = -1
+    /// What it knows of clients' subscriptions.
+    var interests = Interests()
     var connectionCount = 0
     var mostConnections = 0
     /// The sums of the listeners' counters, as the supervisor last told them.

@@ -14,7 +14,8 @@ extension Router {
             do {
                 // A link that was left touched has more to send that nobody will wake us for.
                 let goesOn = links.contains { $0.isOpen && $0.isTouched }
-                count = try poller.wait(milliseconds: goesOn || isSweeping || canLoad ? 0 : patience)
+                count = try poller.wait(
+                    milliseconds: goesOn || isSweeping || canLoad || canTellInterests ? 0 : patience)
             } catch {
                 fatalError("\(error)")
             }
@@ -36,6 +37,7 @@ extension Router {
                 if canLoad { loadMore(isBusy: count > 0) }
                 publishSystemTopics()
                 continueReplays()
+                if canTellInterests { tellInterests() }
             }
             for link in links.indices where links[link].isTouched { flush(link) }
             commitTurn()

@@ -64,14 +64,20 @@ func routerSettings(_ configuration: Configuration) -> RouterSettings {
 private func bridgeSession(_ bridge: Configuration.Bridge) -> BridgeSession {
     // What the bridge publishes itself does not come back to it; the retain flag stays as it was published.
     let options = UInt8(clamping: bridge.qos) | 0b1100
+    let isCluster = bridge.mode == .cluster
     return BridgeSession(
-        items: bridge.outbound.map { SubscribeFrame.Item(filter: Array($0.utf8), options: options) },
+        items: outbound(bridge).map { SubscribeFrame.Item(filter: Array($0.utf8), options: options) },
         messages: UInt32(clamping: bridge.backlogMessages), bytes: UInt64(bridge.backlogBytes),
-        policy: bridge.backlogPolicy == .dropOldest ? .dropOldest : .dropNewest)
+        policy: bridge.backlogPolicy == .dropOldest ? .dropOldest : .dropNewest, isCluster: isCluster)
+}
+
+private func outbound(_ bridge: Configuration.Bridge) -> [String] {
+    bridge.outbound.isEmpty && bridge.mode == .cluster ? ["#"] : bridge.outbound
 }
 
 func bridgeSettings(_ configuration: Configuration, _ bridge: Configuration.Bridge) -> BridgeSettings {
     var settings = BridgeSettings()
+    settings.isCluster = bridge.mode == .cluster
     settings.node = bridge.node
     settings.uris = bridge.uris
     settings.authorities = bridge.authorities
@@ -87,14 +93,16 @@ func bridgeSettings(_ configuration: Configuration, _ bridge: Configuration.Brid
     settings.exchange = bridge.exchange
     settings.exchangeType = bridge.exchangeType.rawValue
     settings.declaresExchange = bridge.declaresExchange
-    settings.queue = bridge.queue
+    settings.queue = !bridge.queue.isEmpty ? bridge.queue : settings.isCluster ? "apus.\(bridge.node)" : "apus"
     settings.isQuorum = bridge.queueType == .quorum
     settings.queueTTL = UInt64(clamping: bridge.queueTTL.milliseconds)
     settings.queueLength = UInt64(clamping: bridge.queueLength)
+    settings.bindings = UInt32(clamping: bridge.bindings)
     settings.inbound = bridge.inbound
-    settings.isOutbound = !bridge.outbound.isEmpty
+    settings.isOutbound = !outbound(bridge).isEmpty
     settings.template = bridge.routingKey
-    settings.isMandatory = bridge.mandatory
+    // What clients of no other broker want reaches no queue.
+    settings.isMandatory = bridge.mandatory && !settings.isCluster
     settings.packetSize = UInt32(clamping: configuration.limits.packetSize)
     settings.topicLength = UInt32(clamping: configuration.limits.topicLength)
     settings.topicLevels = UInt32(clamping: configuration.limits.topicLevels)

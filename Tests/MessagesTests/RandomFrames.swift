@@ -15,7 +15,8 @@ let catalogue: [any RandomFrame.Type] = [
     StreamAnswer.self,
     ConnectFrame.self, SubscribeFrame.self, UnsubscribeFrame.self, DisconnectedFrame.self, CongestionFrame.self,
     ConsumedFrame.self, ResumeFrame.self, ResumeEnd.self,
-    ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, DismissFrame.self, RefusalFrame.self, MarksFrame.self,
+    ConnackFrame.self, SubackFrame.self, UnsubackFrame.self, InterestsFrame.self, DismissFrame.self, RefusalFrame.self,
+    MarksFrame.self,
     DeferredFrame.self, CompletedFrame.self, NoteFrame.self,
     Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self, BridgeSettings.self, BridgeState.self,
 ]
@@ -141,7 +142,7 @@ extension RouterSettings: RandomFrame {
         if r.bool() {
             settings.bridge = BridgeSession(
                 items: SubscribeFrame.random(&r).items, messages: r.integer(), bytes: r.integer(),
-                policy: [.dropOldest, .dropNewest].randomElement(using: &r)!)
+                policy: [.dropOldest, .dropNewest].randomElement(using: &r)!, isCluster: r.bool())
         }
         return settings
     }
@@ -150,6 +151,8 @@ extension RouterSettings: RandomFrame {
 extension BridgeSettings: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self {
         var settings = Self()
+        settings.isCluster = r.bool()
+        settings.bindings = r.integer()
         settings.node = r.text()
         settings.uris = r.list { $0.text() }
         settings.authorities = r.text()
@@ -343,6 +346,14 @@ extension SubackFrame: RandomFrame {
             slot: r.integer(), generation: r.integer(), packetIdentifier: r.integer(),
             reasonCodes: r.octets(upTo: 9), identifier: r.integer(),
             items: r.list { SubscribeFrame.Item(filter: $0.octets(upTo: 9), options: $0.integer()) })
+    }
+}
+
+extension InterestsFrame: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            begins: r.bool(), isWhole: r.bool(),
+            items: r.list { Item(filter: $0.octets(upTo: 9), isWanted: $0.bool()) })
     }
 }
 

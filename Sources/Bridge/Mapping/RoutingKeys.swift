@@ -68,6 +68,9 @@ struct RoutingKeys: Equatable, Sendable {
 
     /// The binding key of a topic filter: `+` becomes `*`, `#` means the same on both sides.
     func binding(ofFilter filter: String) throws(Unmappable) -> [UInt8] {
+        if filter.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "*") }) {
+            throw Unmappable("a filter with a dot or an asterisk, which mean something else in AMQP")
+        }
         let key =
             prefix
             + filter.utf8.map { byte in

@@ -234,6 +234,54 @@ final class Connection {
         try check("consume the queue \(settings.queue)")
     }
 
+    /// Changes what the queue of a cluster's node is bound by.
+    func perform(_ operation: Bindings.Operation, queue: String, _ keys: RoutingKeys) throws(ConnectionError) {
+        func name(_ side: Bindings.Side) -> [UInt8] { Array("\(queue).\(side.rawValue)".utf8) }
+        switch operation {
+        case .declare(let side): try declareOwn(name(side), queue)
+        case .bind(let filter, let side):
+            guard let key = try? keys.binding(ofFilter: filter) else { return }
+            unsafe withNames(name(side), key) { own, exchange, key in
+                unsafe amqp_exchange_bind(state, Self.channel, own, exchange, key, amqp_table_t())
+            }
+        case .unbind(let filter, let side):
+            guard let key = try? keys.binding(ofFilter: filter) else { return }
+            unsafe withNames(name(side), key) { own, exchange, key in
+                unsafe amqp_exchange_unbind(state, Self.channel, own, exchange, key, amqp_table_t())
+            }
+        case .delete(let side):
+            unsafe name(side).withBytes { own in _ = unsafe amqp_exchange_delete(state, Self.channel, own, 0) }
+        }
+        try check("the bindings of the queue \(queue)")
+    }
+
+    private func withNames<Reply>(
+        _ own: [UInt8], _ key: [UInt8],
+        _ body: (amqp_bytes_t, amqp_bytes_t, amqp_bytes_t) -> UnsafeMutablePointer<Reply>?
+    ) {
+        unsafe own.withBytes { own in
+            unsafe exchange.withBytes { exchange in
+                unsafe key.withBytes { key in _ = unsafe body(own, exchange, key) }
+            }
+        }
+    }
+
+    /// An exchange that hands everything on to the queue, and that nobody can publish to.
+    private func declareOwn(_ own: [UInt8], _ queue: String) throws(ConnectionError) {
+        let (bytes, type) = (Array(queue.utf8), Array("fanout".utf8))
+        unsafe own.withBytes { own in
+            unsafe type.withBytes { type in
+                _ = unsafe amqp_exchange_declare(state, Self.channel, own, type, 0, 1, 0, 1, amqp_table_t())
+            }
+        }
+        try check("an exchange of the queue \(queue)")
+        unsafe own.withBytes { own in
+            unsafe bytes.withBytes { queue in
+                _ = unsafe amqp_queue_bind(state, Self.channel, queue, own, amqp_bytes_t(), amqp_table_t())
+            }
+        }
+    }
+
     /// A message of the queue's.
     struct Delivery: Sendable {
         var tag: UInt64

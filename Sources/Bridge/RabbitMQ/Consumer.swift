@@ -12,6 +12,8 @@ final class Consumer: Sendable {
         case settle([(tag: UInt64, outcome: Outcome)], epoch: UInt64)
         /// The router does not know any more what it was sent: RabbitMQ is to send all that is not settled again.
         case startOver(epoch: UInt64)
+        /// What clients of a cluster's node subscribe to.
+        case interests([Bindings.Change], begins: Bool, isWhole: Bool)
         case settings(BridgeSettings)
         /// Take nothing more, and end when everything is settled.
         case finish
@@ -43,6 +45,7 @@ private final class ConsumerRun {
     private let news: Mailbox<News>
     private var servers: Servers
     private var ledger = DeliveryLedger()
+    private var bindings: Bindings
     /// What the loop counts: another one begins with each connection, and whenever it starts over.
     private var epoch: UInt64 = 0
     private var settled: [(tag: UInt64, outcome: Consumer.Outcome)] = []
@@ -58,6 +61,7 @@ private final class ConsumerRun {
         self.news = news
         translator = Translator(settings)
         servers = Servers(settings)
+        bindings = Bindings(limit: Int(settings.bindings))
     }
 
     /// Milliseconds after which a message that the router did not want now goes back into the queue.
@@ -70,16 +74,17 @@ private final class ConsumerRun {
             takeOrders()
             changesAt = nil
             if isFinishing { break }
-            guard !settings.inbound.isEmpty else {
+            guard !settings.inbound.isEmpty || settings.isCluster else {
                 news.post(.consumer(.idle))
                 orders.wakeup.wait(milliseconds: -1)
                 continue
             }
             do throws(ConnectionError) {
                 let connection = try servers.connect("consumes")
-                try connection.consume(settings, bindings: bindings())
+                try connection.consume(settings, bindings: configuredKeys())
                 servers.succeeded()
                 begin()
+                bindings.begin()
                 news.post(.consumer(.up(connection.address)))
                 try serve(connection)
                 connection.close()
@@ -92,7 +97,7 @@ private final class ConsumerRun {
         news.post(.ended)
     }
 
-    private func bindings() throws(ConnectionError) -> [[UInt8]] {
+    private func configuredKeys() throws(ConnectionError) -> [[UInt8]] {
         var keys: [[UInt8]] = []
         for filter in settings.inbound {
             do throws(Unmappable) {
@@ -113,6 +118,16 @@ private final class ConsumerRun {
         startsOver = false
     }
 
+    /// Operations on bindings between two looks at what has come.
+    private static let bindingsAtOnce = 32
+
+    private func bind(_ connection: Connection) throws(ConnectionError) {
+        for _ in 0..<Self.bindingsAtOnce {
+            guard let operation = bindings.next() else { return }
+            try connection.perform(operation, queue: settings.queue, translator.keys)
+        }
+    }
+
     private func pause(_ milliseconds: Int32) {
         let end = monotonicMilliseconds() + UInt64(milliseconds)
         while !isFinishing, changesAt == nil {
@@ -127,11 +142,23 @@ private final class ConsumerRun {
         for order in orders.take() {
             switch order {
             case .settle(let list, let of): if of == epoch { settled += list }
+            case .interests(let changes, let begins, let isWhole):
+                let tookEverything = bindings.takesEverything
+                bindings.hear(changes, begins: begins, isWhole: isWhole)
+                if bindings.takesEverything, !tookEverything {
+                    Journal.log(
+                        .limitReached,
+                        [
+                            .limit: "bridge.rabbitmq.bindings",
+                            .reason: "\(bindings.count) filters are not bound one by one: this node takes everything",
+                        ])
+                }
             case .startOver(let of): if of == epoch { startsOver = true }
             case .settings(let new):
                 settings = new
                 translator = Translator(new)
                 servers = Servers(new)
+                bindings.limit = Int(new.bindings)
                 changesAt = monotonicMilliseconds() + Bridge.settlingTime
             case .finish: isFinishing = true
             }
@@ -148,10 +175,11 @@ private final class ConsumerRun {
                 begin()
             }
             try settle(connection)
+            if settings.isCluster { try bind(connection) }
             let now = monotonicMilliseconds()
             let isEnding = isFinishing || changesAt != nil
             if isEnding, ledger.isEmpty || changesAt.map({ now >= $0 }) == true { return }
-            if !isEnding, try take(connection) { continue }
+            if !isEnding, try take(connection) || !bindings.isEmpty { continue }
             // Whoever takes nothing more does not look at the socket either.
             orders.wakeup.wait(milliseconds: patience(now), or: isEnding ? -1 : connection.descriptor)
         }

@@ -12,14 +12,18 @@ package struct BridgeSession: Equatable, Sendable {
     package var bytes: UInt64
     /// What happens to a message beyond that; never `disconnect`.
     package var policy: RouterSettings.QueuePolicy
+    /// Whether the bridge is told what clients subscribe to, and other brokers are one with this one.
+    package var isCluster: Bool
 
     package init(
-        items: [SubscribeFrame.Item], messages: UInt32, bytes: UInt64, policy: RouterSettings.QueuePolicy
+        items: [SubscribeFrame.Item], messages: UInt32, bytes: UInt64, policy: RouterSettings.QueuePolicy,
+        isCluster: Bool = false
     ) {
         self.items = items
         self.messages = messages
         self.bytes = bytes
         self.policy = policy
+        self.isCluster = isCluster
     }
 
     package func write(to writer: inout FrameWriter) {
@@ -27,6 +31,7 @@ package struct BridgeSession: Equatable, Sendable {
         writer.integer(messages)
         writer.integer(bytes)
         writer.integer(policy.rawValue)
+        writer.boolean(isCluster)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -37,6 +42,7 @@ package struct BridgeSession: Equatable, Sendable {
             throw FrameError("unknown queue policy")
         }
         self.policy = policy
+        isCluster = try reader.boolean()
     }
 }
 
@@ -44,6 +50,8 @@ package struct BridgeSession: Equatable, Sendable {
 package struct BridgeSettings: Frame, Equatable {
     package static let type = FrameType.bridgeSettings
 
+    /// Whether other brokers share the exchange and are one with this one.
+    package var isCluster = false
     /// Which broker this is, among those that share an exchange.
     package var node = ""
     /// `amqp://` or `amqps://`, tried in turn.
@@ -71,7 +79,9 @@ package struct BridgeSettings: Frame, Equatable {
     /// Milliseconds that a message may wait in the queue, and messages in it; 0: no limit.
     package var queueTTL: UInt64 = 0
     package var queueLength: UInt64 = 0
-    /// Topic filters: what comes from RabbitMQ.
+    /// Filters that the queue of a cluster's node is bound by one by one.
+    package var bindings: UInt32 = 10_000
+    /// Topic filters: what comes from RabbitMQ; in a cluster the router tells them.
     package var inbound: [String] = []
     /// Whether anything goes to RabbitMQ.
     package var isOutbound = true
@@ -89,6 +99,7 @@ package struct BridgeSettings: Frame, Equatable {
     package init() {}
 
     package func write(to writer: inout FrameWriter) {
+        writer.boolean(isCluster)
         writer.string(node)
         writer.strings(uris)
         writer.string(authorities)
@@ -107,6 +118,7 @@ package struct BridgeSettings: Frame, Equatable {
         writer.boolean(isQuorum)
         writer.integer(queueTTL)
         writer.integer(queueLength)
+        writer.integer(bindings)
         writer.strings(inbound)
         writer.boolean(isOutbound)
         writer.string(template)
@@ -118,6 +130,7 @@ package struct BridgeSettings: Frame, Equatable {
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
+        isCluster = try reader.boolean()
         node = try reader.string()
         uris = try reader.strings()
         authorities = try reader.string()
@@ -136,6 +149,7 @@ package struct BridgeSettings: Frame, Equatable {
         isQuorum = try reader.boolean()
         queueTTL = try reader.integer()
         queueLength = try reader.integer()
+        bindings = try reader.integer()
         inbound = try reader.strings()
         isOutbound = try reader.boolean()
         template = try reader.string()

@@ -6,6 +6,7 @@
 // Nothing here is fatal but a subscription's number that is out of range.
 
 import EventLoop
+import Messages
 
 /// Why a subscription was not made.
 enum SubscriptionRefused: Error, Equatable {
@@ -33,6 +34,9 @@ struct TopicTree: ~Copyable {
     var subscriptions = Subscriptions()
     var groups: SubscriptionGroups
     var cache: MatchCache
+    /// Whether it is noted which filters change, and those that have.
+    var isWatched = false
+    var changed: Set<[UInt8]> = []
     /// Matches that were not found in the cache.
     var walks: UInt64 = 0
     /// The nodes that match the levels so far, and those that match one more; kept for their capacity.
@@ -116,6 +120,7 @@ struct TopicTree: ~Copyable {
             let first = subscriptions.sessions[Int(session)].first
             guard first != none else { return }
             let isWildcard = nodes.spell(subscriptions[first].node, into: &filter)
+            if isWatched { changed.insert(filter) }
             if subscriptions[first].kind == .member {
                 guard removeMember(first) else { continue }
             } else {
@@ -179,6 +184,7 @@ struct TopicTree: ~Copyable {
 
     /// Makes the cache forget what a change at `filter` touches: without wildcards, one topic.
     mutating func spoil(_ filter: Span<UInt8>) {
+        if isWatched { changed.insert(filter.raw.array) }
         for index in filter.indices where filter[index] == UInt8(ascii: "+") || filter[index] == UInt8(ascii: "#") {
             return cache.spoilAll()
         }

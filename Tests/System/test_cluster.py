@@ -1,0 +1,133 @@
+"""Several brokers as one: nodes on loopback that share an exchange of a real RabbitMQ."""
+
+import os
+import signal
+
+import pytest
+
+from amqp import rabbit  # noqa: F401, a fixture
+from broker import wait_until
+from client import JSON, Paho, unique
+
+
+@pytest.fixture
+def cluster(start_broker, rabbit):
+    """Starts so many nodes, on an exchange of their own."""
+
+    def start(count, **more):
+        exchange = unique("cluster")
+        return [start_node(start_broker, rabbit, exchange, **more) for _ in range(count)]
+
+    return start
+
+
+def start_node(start_broker, rabbit, exchange, folder=None, node=None, **more):
+    options = {"uri": rabbit.uri, "mode": "cluster", "exchange": exchange, "node": node or unique("node"),
+               "retry_limit": "500 ms", **more}
+    broker = start_broker(
+        bridge=options, supervisor={"heartbeat_interval": "100ms"}, **({"folder": folder} if folder else {}))
+    broker.node = options["node"]
+    wait_joined(broker)
+    return broker
+
+
+def wait_joined(broker):
+    wait_until(lambda: broker.counted("bridge_connected") == 1 and not broker.status().get("degraded"),
+               "the node to be connected", 20)
+
+
+def bound(rabbit, broker):
+    """The keys that a node's queue is bound by."""
+    rows = rabbit.ctl("list_bindings", "source_name", "destination_name", "routing_key").splitlines()
+    rows = [row.split("\t") for row in rows]
+    return sorted(key for source, destination, key in rows
+                  if destination in (f"apus.{broker.node}.a", f"apus.{broker.node}.b"))
+
+
+def wait_bound(rabbit, broker, *keys):
+    wait_until(lambda: bound(rabbit, broker) == sorted(keys), f"{broker.node} to be bound by {keys}", 20)
+
+
+def test_published_on_any_node_heard_on_all(cluster, rabbit, opened):
+    nodes = cluster(3)
+    topic = f"room/{unique()}"
+    key = topic.replace("/", ".")
+    clients = [opened(Paho(node.port(), version="5.0")) for node in nodes]
+    page = opened(JSON(nodes[2].port("web")))
+    for client in clients:
+        client.subscribe(topic + "/+", 1)
+    page.subscribe(topic + "/#", QoS=1)
+    for node in nodes:
+        wait_bound(rabbit, node, *[key + ".*", key + ".#"][:2 if node is nodes[2] else 1])
+    for qos in range(3):
+        for number, client in enumerate(clients):
+            text = f"{qos} from {number}"
+            client.publish(f"{topic}/x", text, qos)
+            for other in clients:
+                assert other.expect(f"{topic}/x", text).qos == min(qos, 1)
+            page.expect(f"{topic}/x", text)
+    for client in clients:
+        client.expect_nothing_before(unique())
+
+
+def test_only_what_clients_subscribe_to_is_bound(cluster, rabbit, opened):
+    one, two = cluster(2)
+    here, there = opened(Paho(one.port(), version="5.0")), opened(Paho(two.port(), version="5.0"))
+    wait_bound(rabbit, one)
+    here.subscribe("a/b", 1)
+    here.subscribe("$share/group/c/+", 1)
+    there.subscribe("a/#", 0)
+    wait_bound(rabbit, one, "a.b", "c.*")
+    wait_bound(rabbit, two, "a.#")
+    opened(another := Paho(one.port())).subscribe("a/b", 0)
+    here.unsubscribe("a/b")
+    here.unsubscribe("$share/group/c/+")
+    wait_bound(rabbit, one, "a.b")
+    another.close()
+    wait_bound(rabbit, one)
+    # What an earlier bridge had bound goes, too, though it was killed before it could unbind it.
+    pid = two.worker("bridge")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    there.unsubscribe("a/#")
+    there.subscribe("d", 1)
+    os.kill(pid, signal.SIGKILL)
+    two.wait_respawned("bridge", pid)
+    wait_bound(rabbit, two, "d")
+
+
+def test_more_filters_than_are_bound(cluster, rabbit, opened):
+    """bindings at its limit: with one more the node takes everything."""
+    one, two = cluster(2, bindings=3)
+    here, there = opened(Paho(one.port())), opened(Paho(two.port()))
+    for number in range(3):
+        here.subscribe(f"limit/{number}", 1)
+    wait_bound(rabbit, one, "limit.0", "limit.1", "limit.2")
+    here.subscribe("limit/3", 1)
+    wait_until(lambda: "#" in bound(rabbit, one), "everything to be bound", 20)
+    there.publish("limit/3", "everything", 1)
+    here.expect("limit/3", "everything")
+    assert one.log.wait("bridge.rabbitmq.bindings is reached")
+
+
+def test_a_durable_session_that_sleeps_is_heard_for(start_broker, rabbit, opened):
+    """A node that is started again wants for its sleeping sessions what they had subscribed to, and catches up."""
+    exchange = unique("cluster")
+    one = start_node(start_broker, rabbit, exchange)
+    two = start_node(start_broker, rabbit, exchange)
+    name, topic = unique("sleeper"), f"sleep/{unique()}"
+    sleeper = opened(Paho(one.port(), name, clean=False))
+    sleeper.subscribe(topic, 1)
+    key = topic.replace("/", ".")
+    wait_bound(rabbit, one, key)
+    sleeper.close()
+    one.signal(signal.SIGTERM)
+    one.process.wait(15)
+    folder = one.take_folder()
+    there = opened(Paho(two.port()))
+    there.publish(topic, "while it is away", 1)
+    one = start_node(start_broker, rabbit, exchange, folder=folder, node=one.node)
+    wait_bound(rabbit, one, key)
+    there.publish(topic, "after", 1)
+    sleeper = opened(Paho(one.port(), name, clean=False))
+    sleeper.expect(topic, "while it is away")
+    sleeper.expect(topic, "after")
