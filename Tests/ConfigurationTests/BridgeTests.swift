@@ -61,6 +61,16 @@ import Testing
         #expect(key.contains { $0.contains("certificate and key belong together") })
     }
 
+    @Test func aCluster() throws {
+        let bridge = try #require(try Self.bridge("mode = \"cluster\"\nbindings = 1\n"))
+        #expect(bridge.mode == .cluster && bridge.bindings == 1)
+        let inbound = problems("[bridge.rabbitmq]\nuri = \"amqp://h\"\nmode = \"cluster\"\ninbound = [\"a\"]\n")
+        #expect(inbound.count == 1 && inbound[0].contains("bridge.rabbitmq.inbound"), "\(inbound)")
+        let type = "mode = \"cluster\"\nexchange = \"e\"\nexchange_type = \"fanout\"\n"
+        let fanout = problems("[bridge.rabbitmq]\nuri = \"amqp://h\"\n" + type)
+        #expect(fanout.count == 1 && fanout[0].contains("bridge.rabbitmq.exchange_type"), "\(fanout)")
+    }
+
     @Test func aReloadTakesEverything() throws {
         let one = try parse("[bridge.rabbitmq]\nuri = \"amqp://h\"\n")
         let other = try parse("[bridge.rabbitmq]\nuri = \"amqp://g\"\noutbound = [\"a\"]\n")
