@@ -3,6 +3,7 @@ plugin. Stopped, started again and killed by its process id."""
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,10 +17,17 @@ from broker import wait_until
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 
 
+# The system's own choice may be a client's a moment later: RabbitMQ needs seconds until it listens.
+FIRST_PORT_OF_CLIENTS = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, and that the system gives to nobody."""
+    while True:
+        port = random.randrange(10_000, FIRST_PORT_OF_CLIENTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port):
@@ -31,11 +39,12 @@ def listens(port):
 
 
 class RabbitMQ:
-    """settings: further lines of rabbitmq.conf."""
+    """settings: further lines of rabbitmq.conf; ports: those of further listeners in them."""
 
-    def __init__(self, *settings):
+    def __init__(self, *settings, ports=()):
         self.folder = Path(tempfile.mkdtemp(prefix="apus-rabbitmq-"))
         self.port, self.mqtt_port = free_port(), free_port()
+        self.ports = [self.port, self.mqtt_port, *ports]
         self.node = f"apus-{uuid.uuid4().hex[:8]}@localhost"
         (self.folder / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
         (self.folder / "rabbitmq.conf").write_text("\n".join([
@@ -81,7 +90,7 @@ class RabbitMQ:
 
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "out").read_text()[-2000:]
-        return all(listens(port) for port in (self.port, self.mqtt_port))
+        return all(listens(port) for port in self.ports)
 
     def ctl(self, *arguments, check=True):
         return subprocess.run(

@@ -41,7 +41,7 @@ def secure(tmp_path_factory):
     rabbit = RabbitMQ(
         f"listeners.ssl.1 = 127.0.0.1:{port}", f"ssl_options.cacertfile = {folder}/authority.pem",
         f"ssl_options.certfile = {folder}/server.pem", f"ssl_options.keyfile = {folder}/server.key",
-        "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true")
+        "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true", ports=[port])
     rabbit.tls_port, rabbit.certificates = port, folder
     yield rabbit
     rabbit.close()
