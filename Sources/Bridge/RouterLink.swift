@@ -164,17 +164,21 @@ final class RouterLink {
     func publish(_ message: Message, _ identifier: UInt16) {
         writeAcknowledgements()
         var head = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
-        let flags = message.qos << 1 | (message.isRetained ? 1 : 0) | (message.isDuplicate ? 8 : 0)
+        let origin = message.origin?.encoded ?? []
+        let flags =
+            message.qos << 1 | (message.isRetained ? 1 : 0) | (message.isDuplicate ? 8 : 0)
+            | (origin.isEmpty ? 0 : PublishFrame.origin)
         var span = head.mutableSpan
         var raw = unsafe span.mutableBytes
         PublishFrame.writeHead(
             to: &raw, slot: Self.slot, generation: connection, packetIdentifier: identifier, flags: flags,
             topicLength: message.topic.count, payloadLength: message.payload.count,
-            propertiesLength: message.properties.count)
+            propertiesLength: message.properties.count + origin.count)
         stream.append(head)
         stream.append(message.topic)
         stream.append(message.payload)
         stream.append(message.properties)
+        stream.append(origin)
     }
 
     private func writeAcknowledgements() {

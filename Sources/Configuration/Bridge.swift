@@ -46,6 +46,9 @@ extension Configuration {
         }
     }
 
+    /// The most that `prefetch` may be in a cluster: with `in_flight` less than the router remembers of each node's messages.
+    package static let clusterPrefetch = 4096
+
     /// What shares the exchange with this broker.
     package enum Mode: String, Sendable, CaseIterable {
         /// Programs behind RabbitMQ.
@@ -154,7 +157,8 @@ extension Configuration {
             "queue_length", \.queueLength, 0...1_000_000_000,
             "Messages that the queue holds, the oldest going first (`x-max-length`); 0 for no limit."),
         .integer(
-            "prefetch", \.prefetch, 1...65_535, "Messages from RabbitMQ that are not acknowledged to it yet."),
+            "prefetch", \.prefetch, 1...65_535,
+            "Messages from RabbitMQ that are not acknowledged to it yet. In a cluster at most \(clusterPrefetch)."),
         .integer(
             "bindings", \.bindings, 1...1_000_000,
             "Different filters, in a cluster, that the queue is bound by one by one. With more of them it takes everything "

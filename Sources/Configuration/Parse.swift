@@ -120,6 +120,12 @@ private struct Parser {
                 if found.exchangeType != .topic {
                     refuse("bridge.rabbitmq.exchange_type", "must be \"topic\" in a cluster")
                 }
+                if found.prefetch > Configuration.clusterPrefetch {
+                    refuse(
+                        "bridge.rabbitmq.prefetch",
+                        "must be at most \(Configuration.clusterPrefetch) in a cluster, where so many are recognized that come "
+                            + "a second time")
+                }
             }
             bridge = found
         }

@@ -84,7 +84,7 @@ extension Router {
     /// Has something happen once the changes collected so far are on disk, those that it depends on included; at once
     /// where the configuration says that nothing waits for the disk.
     mutating func waitForCommit(_ waiter: Waiter) {
-        let transaction = log.isEmpty ? commits.submitted : commits.submitted + 1
+        let transaction = log.isEmpty && !seen.isTouched ? commits.submitted : commits.submitted + 1
         if waitsForDisk, transaction > commits.committed {
             commits.append(waiter, after: transaction)
             if let request = waiter.request { links[request.link].postpone(request.offset) }
@@ -102,6 +102,7 @@ extension Router {
     mutating func commitTurn() {
         writeLingering()
         keepBacklogs()
+        if seen.isTouched { seen.write(to: &log) }
         if !log.isEmpty || isHeld { holdBack() }
         // What is handled anew has its whole effect on the store only at the end.
         guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt, !isReplaying else { return }
@@ -134,6 +135,7 @@ extension Router {
     /// and how far the streams are in it.
     mutating func submit() {
         writeLingering(all: true)
+        if seen.isTouched { seen.write(to: &log) }
         putMarks()
         submittedAt = milliseconds
         commits.submitted = store.submit(&log, clock: clock.mark(reading))

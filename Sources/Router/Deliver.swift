@@ -110,8 +110,8 @@ extension Router {
         _ number: Int, _ link: Int, _ message: Outgoing, qos: UInt8, retain: Bool, group: UInt32 = noEntry
     ) {
         let isDurable = sessions[number].isDurable
-        // At QoS 2 its identifier is on disk before it is sent.
-        guard qos == 1 || !isDurable || !waitsForDisk || sessions[number].isJSON else {
+        // At QoS 2 its identifier is on disk before it is sent, and so is its number for a cluster.
+        guard (qos == 1 || !isDurable || !waitsForDisk || sessions[number].isJSON) && !isNumbered(number) else {
             return enqueue(number, message, qos: qos, retain: retain, group: group)
         }
         let entry = queues.append(

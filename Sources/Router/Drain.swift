@@ -105,12 +105,17 @@ extension Router {
         return sessions[number].outgoing.count - notResent + reserved < Int(sessions[number].receiveMaximum)
     }
 
+    /// Whether nothing of a durable session's entry goes out before the store knows it, with its packet identifier.
+    private func isOnce(_ entry: UInt32, _ number: Int) -> Bool {
+        // A JSON client acknowledges by its TCP, whatever the QoS.
+        queues[entry].qos == 2 ? !sessions[number].isJSON : queues[entry].qos == 1 && isNumbered(number)
+    }
+
     /// Gives an entry a packet identifier. At QoS 2 a durable session's is on disk before it is used.
     private mutating func assign(_ entry: UInt32, _ number: Int) -> Bool {
         guard hasQuota(number) else { return false }
-        // A JSON client acknowledges by its TCP, whatever the QoS.
-        let isOnce = queues[entry].qos == 2 && !sessions[number].isJSON
-        let stage: PacketWindow.Stage = isOnce ? .receipt : .acknowledgement
+        let isOnce = isOnce(entry, number)
+        let stage: PacketWindow.Stage = isOnce && queues[entry].qos == 2 ? .receipt : .acknowledgement
         let identifier =
             queues[entry].sequence == 0
             ? sessions[number].outgoing.assign(stage, entry: queues[entry].isKept ? entry : noEntry)
@@ -141,13 +146,13 @@ extension Router {
             flags: queues[entry].lastingFlags)
     }
 
-    /// Lets the QoS 2 messages behind one that waits for the store go to the store with it, as far as what comes before them
+    /// Lets the QoS 2 messages, and those for a cluster, behind one that waits for the store go to the store with it, as far as what comes before them
     /// leaves room: else that would wait for them, and they for it.
     private mutating func assignAhead(_ number: Int) {
         var entry = sessions[number].queue.cursor
         var reserved = 0
         while entry != noEntry, hasQuota(number, reserved: reserved) {
-            if queues[entry].qos == 2, queues[entry].packetIdentifier == 0 {
+            if isOnce(entry, number), queues[entry].packetIdentifier == 0 {
                 guard assign(entry, number) else { return }
             } else if queues[entry].qos > 0, queues[entry].packetIdentifier == 0 || queues[entry].flags.contains(.sent)
             {

@@ -18,6 +18,7 @@ extension Router {
         load(contents.loaded)
         if contents.asleep > 0 { sleepers = Sleepers(numbers: sessions.count) } else { endWaking() }
         for mark in contents.marks { storedMarks[mark.place] = mark.bytes }
+        seen.load(contents.seen)
         isLoadingRetained = true
     }
 

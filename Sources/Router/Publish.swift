@@ -24,6 +24,7 @@ extension Router {
             publication.kind = PacketType.pubrec.rawValue
             guard receiveExactlyOnce(publisher, frame.packetIdentifier) else { return }
         }
+        if frame.hasOrigin { return try publishOnce(link, bytes, offset, frame) }
         let message = Outgoing(
             bytes.extracting(
                 (offset &+ PublishFrame.headByteCount)..<(offset &+ PublishFrame.headByteCount &+ frame.messageLength)),

@@ -12,6 +12,7 @@ extension Router {
         _ number: Int, _ message: Outgoing, qos: UInt8, retain: Bool, identifiers: [UInt8] = [], group: UInt32 = noEntry
     ) {
         let isDurable = sessions[number].isDurable && qos > 0
+        let identifiers = isDurable && isNumbered(number) ? nextIdentity(message.qos) : identifiers
         let size = message.bytes.byteCount + identifiers.count
         // A client that is away gets what it was promised, which at QoS 0 is nothing.
         guard isDurable || sessions[number].isConnected, makeRoom(number, size) else { return }

@@ -55,7 +55,8 @@ extension Router {
     }
 
     private var isEverythingStored: Bool {
-        log.isEmpty && commits.submitted == commits.committed && lingering.isEmpty && pendings.count == 0
+        log.isEmpty && !seen.isTouched && commits.submitted == commits.committed && lingering.isEmpty
+            && pendings.count == 0
             && backlogs.count == 0
     }
 

@@ -86,6 +86,7 @@ extension Router {
             publication.kind = PacketType.pubrec.rawValue
             guard receiveAnew(publisher, frame.packetIdentifier, isDuplicate: frame.flags & 8 != 0) else { return }
         }
+        if frame.hasOrigin { return try publishOnce(link, bytes, 0, frame) }
         let message = Outgoing(
             bytes.extracting(PublishFrame.headByteCount..<(PublishFrame.headByteCount + frame.messageLength)),
             topicLength: frame.topicLength, propertiesLength: frame.propertiesLength, qos: frame.qos,

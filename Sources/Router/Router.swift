@@ -81,7 +81,7 @@ package struct Router: ~Copyable {
     /// Topics whose retained message has changed while those of the store are loaded.
     var retainedSinceStart: Set<[UInt8]> = []
 
-    var counters = InlineArray<22, UInt64>(repeating: 0)
+    var counters = InlineArray<23, UInt64>(repeating: 0)
     var milliseconds = monotonicMilliseconds()
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     /// The store's clock, and its seconds in this turn.
@@ -100,6 +100,9 @@ package struct Router: ~Copyable {
     var bridge = -1
     /// What it knows of clients' subscriptions.
     var interests = Interests()
+    /// The number of the last message for it, and what has come from other brokers.
+    var lastIdentity = UInt64.random(in: 0 ... .max)
+    var seen = Seen()
     var connectionCount = 0
     var mostConnections = 0
     /// The sums of the listeners' counters, as the supervisor last told them.

@@ -16,6 +16,7 @@ final class Applier {
     private let putSession, deleteSession, putSubscription, deleteSubscription, deleteSubscriptions: Statement
     private let putReceived, deleteReceived: Statement
     private let putRetained, deleteRetained, addBacklog, deleteBacklog, putClock, putMark: Statement
+    private let putSeen, deleteSeen: Statement
 
     /// By session; the one that came last apart, because entries of one session often follow each other.
     private var differences: [UInt32: Difference] = [:]
@@ -74,6 +75,8 @@ final class Applier {
         deleteBacklog = try Statement(connection, "DELETE FROM backlog WHERE session = ?")
         putClock = try Statement(connection, "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)")
         putMark = try Statement(connection, "INSERT OR REPLACE INTO mark VALUES (?,?,?)")
+        putSeen = try Statement(connection, "INSERT OR REPLACE INTO seen (\(Columns.seen)) VALUES (?,?,?,?,?)")
+        deleteSeen = try Statement(connection, "DELETE FROM seen WHERE id BETWEEN ?1 AND ?2")
     }
 
     /// Forgets what a transaction had added up.
@@ -181,6 +184,17 @@ final class Applier {
             putMark.bind(2, operation.number)
             putMark.bind(3, Checksum.mark(operation.long, operation.number))
             try putMark.run()
+        case .putSeen:
+            putSeen.bind(1, Int64(operation.long))
+            unsafe putSeen.bind(2, text: first)
+            putSeen.bind(3, operation.number)
+            unsafe putSeen.bind(4, blob: rest)
+            putSeen.bind(5, unsafe Checksum.seen(operation.long, operation.number, first, rest))
+            try putSeen.run()
+        case .removeSeen:
+            deleteSeen.bind(1, operation.number)
+            deleteSeen.bind(2, operation.last)
+            try deleteSeen.run()
         }
     }
 

@@ -148,6 +148,20 @@ package struct ChangeLog: Sendable {
         append(Operation(kind: .putMark, number: bytes, long: place))
     }
 
+    // MARK: What has come from other brokers
+
+    /// Inserts or replaces a row.
+    package mutating func putSeen(_ row: StoredSeen) {
+        append(
+            Operation(kind: .putSeen, number: row.count, long: row.number), row.node.span.raw, row.items.span.raw)
+    }
+
+    /// - Parameter numbers: not empty.
+    package mutating func removeSeen(_ numbers: Range<UInt32>) {
+        append(
+            Operation(kind: .removeSeen, number: UInt64(numbers.lowerBound), last: UInt64(numbers.upperBound - 1)))
+    }
+
     // MARK: The buffer
 
     mutating func putClock(_ mark: ClockMark) {

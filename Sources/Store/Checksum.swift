@@ -80,6 +80,17 @@ extension Checksum {
         return sum.value
     }
 
+    static func seen(
+        _ number: UInt32, _ count: UInt64, _ node: UnsafeRawBufferPointer, _ items: UnsafeRawBufferPointer
+    ) -> Int64 {
+        var sum = Checksum(9)
+        sum.add(UInt64(number))
+        sum.add(count)
+        unsafe sum.add(node)
+        unsafe sum.add(items)
+        return sum.value
+    }
+
     /// - Parameter bytes: the identifiers, and topic, payload and properties where the entry holds them itself.
     @inline(__always)
     static func entry(

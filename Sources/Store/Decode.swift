@@ -6,6 +6,7 @@ enum Columns {
     static let subscription = "id, session, filter, options, identifier, checksum"
     static let received = "key, checksum"
     static let mark = "place, bytes, checksum"
+    static let seen = "id, node, count, items, checksum"
     static let queue =
         "key, state, qos, size, message, expires_at, checksum, identifiers, topic, payload, properties"
     static let message = "id, expires_at, checksum, topic, payload, properties"
@@ -57,6 +58,18 @@ extension StoredMark {
     init?(_ row: Statement) {
         self.init(place: UInt32(truncatingIfNeeded: row.integer(0)), bytes: row.unsigned(1))
         guard Int64(place) == row.integer(0), Checksum.mark(place, bytes) == row.integer(2) else { return nil }
+    }
+}
+
+extension StoredSeen {
+    init?(_ row: Statement) {
+        self.init(
+            number: UInt32(truncatingIfNeeded: row.integer(0)), node: row.octets(1), count: row.unsigned(2),
+            items: row.octets(3))
+        let sum = unsafe node.withUnsafeBytes { node in
+            unsafe items.withUnsafeBytes { items in unsafe Checksum.seen(number, count, node, items) }
+        }
+        guard Int64(number) == row.integer(0), sum == row.integer(4) else { return nil }
     }
 }
 

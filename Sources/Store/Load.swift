@@ -30,6 +30,8 @@ package struct StoreContents: Sendable {
     package internal(set) var highestNumber = -1
     /// Every listener's mark.
     package internal(set) var marks: [StoredMark] = []
+    /// What has come from other brokers of a cluster.
+    package internal(set) var seen: [StoredSeen] = []
 }
 
 extension Store {
@@ -109,6 +111,7 @@ final class Loader {
         contents.asleep = count - contents.loaded.sessions.count
         if count > 0 { contents.highestNumber = Int(try connection.integer("SELECT max(number) FROM session")) }
         contents.marks = try marks()
+        contents.seen = try seen()
         return contents
     }
 
@@ -219,6 +222,16 @@ final class Loader {
             marks.append(row)
         }
         return marks
+    }
+
+    private func seen() throws(SQLiteFailure) -> [StoredSeen] {
+        let statement = try Statement(connection, "SELECT \(Columns.seen) FROM seen ORDER BY id")
+        var rows: [StoredSeen] = []
+        while try statement.step() {
+            guard let row = StoredSeen(statement) else { throw .falseRow("seen") }
+            rows.append(row)
+        }
+        return rows
     }
 
     func session(ofClient identifier: [UInt8]) throws(SQLiteFailure) -> UInt32? {

@@ -38,6 +38,10 @@ struct Operation: BitwiseCopyable {
         case putClock
         /// long = place, number = bytes.
         case putMark
+        /// long = number, number = count; first = node, rest = items.
+        case putSeen
+        /// number and last = the first and the last number.
+        case removeSeen
     }
 
     var kind: Kind

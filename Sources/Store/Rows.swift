@@ -60,6 +60,24 @@ package struct StoredMark: Equatable, Sendable {
     }
 }
 
+/// Messages of another broker of a cluster that have come.
+package struct StoredSeen: Equatable, Sendable {
+    package var number: UInt32
+    /// The broker's name.
+    package var node: [UInt8]
+    /// How many have come of it, these included.
+    package var count: UInt64
+    /// Opaque.
+    package var items: [UInt8]
+
+    package init(number: UInt32, node: [UInt8], count: UInt64, items: [UInt8]) {
+        self.number = number
+        self.node = node
+        self.count = count
+        self.items = items
+    }
+}
+
 /// A packet identifier of a QoS 2 message that a session has sent and not yet released.
 package struct StoredReceived: Hashable, Sendable {
     package var session: UInt32

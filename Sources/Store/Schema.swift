@@ -39,6 +39,10 @@ enum Schema {
         CREATE VIEW received_ids AS SELECT key >> 16 AS session, key & 65535 AS packet_id FROM received;
         """,
         "CREATE TABLE mark (place INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL)",
+        """
+        CREATE TABLE seen (id INTEGER PRIMARY KEY, node TEXT NOT NULL, count INTEGER NOT NULL, items BLOB NOT NULL,
+            checksum INTEGER NOT NULL)
+        """,
     ]
 
     /// What finds the sessions that a router needs before it has loaded all. No part of a version: a program that does not

@@ -43,6 +43,27 @@ import Testing
         #expect(envelope == expected)
     }
 
+    /// Behind the message's own properties the router has put it; a client's own is not taken for one.
+    @Test func theNumberOfACluster() throws {
+        let identity = MessageIdentity(number: 7, qos: 2)
+        var message = Message(topic: Self.bytes("a"), payload: [])
+        message.properties = Self.encoded { $0.userProperties = [.init("k", "v")] } + identity.property
+        let envelope = try Self.translator.envelope(of: message, now: 0)
+        #expect(envelope.header("x-apus-id") == .text(identity.text) && envelope.header("k") == .text(Self.bytes("v")))
+        message.properties = Self.encoded { $0.userProperties = [.init("x-apus-id", "v")] } + identity.property
+        #expect(throws: Unmappable.self) { try Self.translator.envelope(of: message, now: 0) }
+
+        var settings = Self.settings()
+        settings.node = "two"
+        let other = Translator(settings)
+        let heard = try #require(
+            try other.message(key: Self.bytes("a"), envelope, payload: [], isRedelivered: false))
+        #expect(heard.origin == MessageOrigin(identity, node: Self.bytes("one")))
+        let properties = try Self.decoded(heard).userProperties
+        #expect(properties == [.init("k", "v")])
+        #expect(try Self.translator.message(key: Self.bytes("a"), envelope, payload: [], isRedelivered: false) == nil)
+    }
+
     @Test func flags() throws {
         var message = Message(topic: Self.bytes("a"), payload: [])
         message.qos = 0

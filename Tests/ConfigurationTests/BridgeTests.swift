@@ -68,6 +68,10 @@ import Testing
         #expect(inbound.count == 1 && inbound[0].contains("bridge.rabbitmq.inbound"), "\(inbound)")
         let type = "mode = \"cluster\"\nexchange = \"e\"\nexchange_type = \"fanout\"\n"
         let fanout = problems("[bridge.rabbitmq]\nuri = \"amqp://h\"\n" + type)
+        let prefetch = "[bridge.rabbitmq]\nuri = \"amqp://h\"\nmode = \"cluster\"\nprefetch = "
+        #expect(problems(prefetch + "4096\n").isEmpty)
+        let many = problems(prefetch + "4097\n")
+        #expect(many.count == 1 && many[0].contains("bridge.rabbitmq.prefetch"), "\(many)")
         #expect(fanout.count == 1 && fanout[0].contains("bridge.rabbitmq.exchange_type"), "\(fanout)")
     }
 

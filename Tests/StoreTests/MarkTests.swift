@@ -40,10 +40,10 @@ import Testing
         store.close()
         do {
             let former = try Connection(folder.file, .write)
-            try former.execute("DROP TABLE mark; PRAGMA user_version = 1")
+            try former.execute("DROP TABLE mark; DROP TABLE seen; PRAGMA user_version = 1")
         }
         let migrated = try folder.open()
-        #expect(migrated.notices == [.migrated(from: 1, to: 2)])
+        #expect(migrated.notices == [.migrated(from: 1, to: 3)])
         #expect(try migrated.sessions().map(\.number) == [3])
         try migrated.apply { $0.putMark(1, 1) }
     }

@@ -106,6 +106,69 @@ class Downward:
         return repeated
 
 
+class Across:
+    """A client that publishes at one node of a cluster until it is stopped, on four topics, and what durable sessions at others hear."""
+
+    def __init__(self, source, targets, opened, qos=1):
+        self.base, self.qos, self.sent = f"across/{unique()}", qos, 0
+        self.client = opened(Paho(source.port(), version="5.0"))
+        self.hearers = [opened(Paho(target.port(), clean=False)) for target in targets]
+        for hearer in self.hearers:
+            hearer.subscribe(f"{self.base}/#", 2)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+
+    @property
+    def key(self):
+        return self.base.replace("/", ".") + ".#"
+
+    def start(self):
+        self._thread.start()
+        return self
+
+    def _publish(self):
+        waiting = collections.deque()
+        # No faster than those who hear it: what waits for them has a limit, too.
+        while not self._stop.wait(0.001):
+            waiting.append(self.client.client.publish(f"{self.base}/{self.sent % 4}", str(self.sent), self.qos))
+            self.sent += 1
+            if len(waiting) == 20:
+                waiting.popleft().wait_for_publish(60)
+        for info in waiting:
+            info.wait_for_publish(60)
+
+    def wait_sent(self, count):
+        wait_until(lambda: self.sent >= count, f"{count} messages", 60)
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+
+    def check(self, broken=()):
+        """Everyone has heard everything once, in order, and nothing else. broken: the messages of those who were cut off, and
+        may have been sent again to them what they had not acknowledged."""
+        self.stop()
+        for hearer in self.hearers:
+            heard, left = collections.defaultdict(list), set(range(self.sent))
+            earlier = list(broken.get(hearer, ())) if broken else []
+            while left:
+                try:
+                    message = earlier.pop(0) if earlier else hearer.message(15)
+                except TimeoutError:
+                    missing = sorted(left)
+                    raise TimeoutError(f"{len(left)} of {self.sent} messages are missing: {missing[:20]} to {missing[-20:]}") from None
+                number = int(message.payload)
+                assert message.qos == self.qos
+                assert number in left or broken and hearer in broken, f"{number} came twice"
+                if number in left:
+                    left.remove(number)
+                    heard[message.topic].append(number)
+            for number in range(4):
+                assert heard[f"{self.base}/{number}"] == list(range(number, self.sent, 4))
+            if not broken or hearer not in broken:
+                hearer.expect_nothing_before(unique())
+
+
 def wait_traffic(*flows, more=300):
     for flow in flows:
         flow.wait_sent(flow.sent + more)

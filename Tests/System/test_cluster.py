@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from amqp import rabbit  # noqa: F401, a fixture
+from amqp import AMQP, rabbit  # noqa: F401, a fixture
+from bridging import Across, wait_traffic
 from broker import wait_until
 from client import JSON, Paho, unique
 
@@ -26,7 +27,7 @@ def start_node(start_broker, rabbit, exchange, folder=None, node=None, **more):
                "retry_limit": "500 ms", **more}
     broker = start_broker(
         bridge=options, supervisor={"heartbeat_interval": "100ms"}, **({"folder": folder} if folder else {}))
-    broker.node = options["node"]
+    broker.node, broker.exchange = options["node"], exchange
     wait_joined(broker)
     return broker
 
@@ -131,3 +132,92 @@ def test_a_durable_session_that_sleeps_is_heard_for(start_broker, rabbit, opened
     sleeper = opened(Paho(one.port(), name, clean=False))
     sleeper.expect(topic, "while it is away")
     sleeper.expect(topic, "after")
+
+
+# MARK: once
+
+
+def begin(rabbit, source, targets, opened, **more):
+    across = Across(source, targets, opened, **more)
+    for target in targets:
+        wait_until(lambda: across.key in bound(rabbit, target), f"{target.node} to be bound", 20)
+    return across.start()
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("qos", [1, 2])
+def test_rabbitmq_is_killed_under_load(cluster, rabbit, opened, qos):
+    """What it had taken and not confirmed is published again, what it had delivered it delivers again: heard once."""
+    one, two = cluster(2)
+    across = begin(rabbit, one, [two], opened, qos=qos)
+    for _ in range(3):
+        wait_traffic(across)
+        rabbit.kill()
+        wait_traffic(across)
+        rabbit.start()
+        wait_joined(one)
+        wait_joined(two)
+    wait_traffic(across)
+    across.check()
+
+
+@pytest.mark.parametrize("side", ["from", "to"])
+@pytest.mark.parametrize("role", ["bridge", "router"])
+def test_a_worker_is_killed_under_load(cluster, rabbit, opened, role, side):
+    one, two = cluster(2)
+    across = begin(rabbit, one, [two], opened, qos=2)
+    broker = one if side == "from" else two
+    for _ in range(5):
+        wait_traffic(across)
+        pid = broker.worker(role)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        broker.wait_respawned(role, pid)
+    wait_traffic(across)
+    across.check()
+
+
+def test_a_message_that_comes_twice(cluster, rabbit, opened):
+    """By its node and number, whoever sends it; without them it is another one each time."""
+    (one,) = cluster(1)
+    client = opened(Paho(one.port(), version="5.0"))
+    client.subscribe("twice/#", 2)
+    wait_bound(rabbit, one, "twice.#")
+    backend = opened(AMQP(rabbit, exchange=one.exchange))
+    headers = {"x-apus-node": "program", "x-apus-id": "00000000000000ff.1"}
+    for _ in range(2):
+        backend.publish("twice.x", "numbered", headers=headers)
+        backend.publish("twice.x", "plain", headers={"x-apus-node": "program", "x-apus-id": "ff"})
+    assert [client.message().payload for _ in range(3)] == [b"numbered", b"plain", b"plain"]
+    client.expect_nothing_before(unique())
+    wait_until(lambda: one.counted("router_messages_repeated") == 1, "the second to be counted")
+    # Neither a killed router nor a killed bridge forgets it.
+    for role in ("router", "bridge"):
+        pid = one.worker(role)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        one.wait_respawned(role, pid)
+    wait_joined(one)
+    wait_until(lambda: "twice.#" in bound(rabbit, one), "the node to be bound", 20)
+    backend.publish("twice.x", "numbered", headers=headers)
+    backend.publish("twice.x", "last")
+    client.expect("twice/x", "last")
+
+
+def test_a_node_is_killed(cluster, start_broker, rabbit, opened):
+    """The others go on, and it catches up."""
+    one, two, three = cluster(3)
+    across = begin(rabbit, one, [two, three], opened)
+    wait_traffic(across)
+    processes = [worker["pid"] for worker in three.workers()]
+    three.signal(signal.SIGKILL)
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    three.process.wait(15)
+    wait_traffic(across)
+    folder = three.take_folder()
+    exchange, node, name = three.exchange, three.node, across.hearers[1].client_id
+    three = start_node(start_broker, rabbit, exchange, folder=folder, node=node)
+    cut_off, again = across.hearers[1], opened(Paho(three.port(), name, clean=False))
+    cut_off.client.loop_stop()
+    across.hearers[1] = again
+    wait_traffic(across)
+    across.check(broken={again: list(cut_off.messages.queue)})

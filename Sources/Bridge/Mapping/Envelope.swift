@@ -13,6 +13,8 @@ struct Message: Equatable, Sendable {
     var qos: UInt8 = 1
     var isRetained = false
     var isDuplicate = false
+    /// Of what comes from another broker of a cluster: it is to have its effect once.
+    var origin: MessageOrigin?
 }
 
 /// A value of a header, as far as it is understood.
@@ -83,9 +85,10 @@ struct Translator: Equatable, Sendable {
     private static let longestName = 255
 
     /// Names of headers that have a meaning here.
-    private static let reserved = [
-        "x-mqtt-publish-qos", "x-mqtt-dup", "x-mqtt-retain", "x-mqtt-correlation-data", "x-apus-node",
-    ].map { Array($0.utf8) }
+    private static let reserved =
+        [
+            "x-mqtt-publish-qos", "x-mqtt-dup", "x-mqtt-retain", "x-mqtt-correlation-data", "x-apus-node",
+        ].map { Array($0.utf8) } + [MessageIdentity.name]
 
     /// - Parameter now: seconds since 1970.
     func envelope(of message: Message, now: UInt64) throws(Unmappable) -> Envelope {
@@ -123,8 +126,19 @@ struct Translator: Equatable, Sendable {
                 envelope.headers.append(Header("x-mqtt-correlation-data", .bytes(data)))
             }
         }
-        try add(properties.userProperties, to: &envelope.headers)
+        var userProperties = properties.userProperties
+        if let identity = Self.identity(userProperties.last) {
+            userProperties.removeLast()
+            envelope.headers.append(Header(MessageIdentity.name, .text(identity.text)))
+        }
+        try add(userProperties, to: &envelope.headers)
         return envelope
+    }
+
+    /// What the router has put behind the message's own properties.
+    private static func identity(_ property: UserProperty?) -> MessageIdentity? {
+        guard let property, Array(property.name.utf8) == MessageIdentity.name else { return nil }
+        return MessageIdentity(text: Array(property.value.utf8))
     }
 
     /// A name that stands several times becomes a list of its values.
@@ -163,6 +177,7 @@ struct Translator: Equatable, Sendable {
         if envelope.header("x-apus-node") == .text(node) { return nil }
         var message = Message(topic: try keys.topic(ofKey: key, limits: limits), payload: payload)
         message.isDuplicate = isRedelivered
+        message.origin = Self.origin(envelope)
         switch envelope.header("x-mqtt-publish-qos") {
         case .byte(let qos): message.qos = qos == 0 ? 0 : 1
         case .integer(let qos): message.qos = qos == 0 ? 0 : 1
@@ -192,6 +207,14 @@ struct Translator: Equatable, Sendable {
             throw Unmappable("a message of \(size) bytes, more than limits.packet_size")
         }
         return message
+    }
+
+    /// nil: the message does not say where it comes from, and may be heard as often as it comes.
+    private static func origin(_ envelope: Envelope) -> MessageOrigin? {
+        guard case .text(let node) = envelope.header("x-apus-node"),
+            case .text(let text) = envelope.header("x-apus-id"), let identity = MessageIdentity(text: text)
+        else { return nil }
+        return MessageOrigin(identity, node: node)
     }
 
     /// What MQTT has no type for is left out: tables, lists of tables, bytes that are no text.

@@ -46,6 +46,8 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case framesSkipped
     case bridgeWaiting
     case bridgeDropped
+    /// Messages of a cluster's that came a second time.
+    case messagesRepeated
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }

@@ -6,13 +6,15 @@
 /// Layout behind the header: u32 slot, u16 packet identifier, u16 topic length, u32 properties' length, u32 generation,
 /// then topic, payload and properties (encoded as in MQTT 5, without their length). The frame's flags are those of the
 /// MQTT header: bit 0 retain, bits 1 and 2 QoS, bit 3 duplicate; bit 4 says that the payload is not the text that its
-/// publisher calls it.
+/// publisher calls it, bit 5 that a `MessageOrigin` stands behind the properties and is counted with them.
 @usableFromInline
 package struct PublishFrame {
     /// Bytes before the topic.
     @inlinable package static var headByteCount: Int { 24 }
     /// The bit of `isPayloadInvalid`.
     @inlinable package static var payloadInvalid: UInt8 { 0x10 }
+    /// The bit of `hasOrigin`.
+    @inlinable package static var origin: UInt8 { 0x20 }
 
     @usableFromInline package let slot: UInt32
     @usableFromInline package let generation: UInt32
@@ -28,6 +30,8 @@ package struct PublishFrame {
     /// The payload format indicator is 1, but the payload is not UTF-8: to be answered with 0x99 in its turn, and
     /// delivered to nobody.
     @inlinable package var isPayloadInvalid: Bool { flags & Self.payloadInvalid != 0 }
+    /// The bridge's, of a message of another broker of the cluster.
+    @inlinable package var hasOrigin: Bool { flags & Self.origin != 0 }
     @inlinable package var payloadLength: Int { messageLength &- topicLength &- propertiesLength }
 
     /// Writes the head; the caller copies topic, payload and properties behind it.
