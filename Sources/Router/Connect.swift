@@ -14,7 +14,8 @@ extension Router {
             return refuse(link, frame, .clientIdentifierNotValid)
         }
         var frame = frame
-        if frame.clientIdentifier.isEmpty {
+        let isAssigned = frame.clientIdentifier.isEmpty
+        if isAssigned {
             frame.clientIdentifier = assignedIdentifier()
         } else {
             wake(client: frame.clientIdentifier)
@@ -27,7 +28,10 @@ extension Router {
             if sessions[Int(former)].isConnected { takeOver(Int(former), frame) }
         }
         if let former = session(ofClient: frame.clientIdentifier) {
-            if !frame.cleanStart { return resume(Int(former), link, frame) }
+            if !frame.cleanStart {
+                resume(Int(former), link, frame)
+                return claim(Int(former))
+            }
             // [MQTT-3.1.2-4]: the session and all that belongs to it is forgotten before the new one begins.
             end(Int(former), publishWill: true)
         }
@@ -38,7 +42,9 @@ extension Router {
         let expiry = grantedExpiry(frame)
         // What could not be kept is not promised.
         guard expiry == 0 || !isStoreFull else { return refuse(link, frame, .quotaExceeded) }
-        begin(link, frame, expiry)
+        let number = begin(link, frame, expiry)
+        // Nobody else has one that was made up.
+        if !isAssigned { claim(number, isClean: frame.cleanStart) }
     }
 
     /// Slots that a listener may have: the most that `limits.connections` allows.
@@ -60,7 +66,8 @@ extension Router {
     }
 
     /// A session begins.
-    private mutating func begin(_ link: Int, _ frame: ConnectFrame, _ expiry: UInt32) {
+    /// - Returns: its number.
+    private mutating func begin(_ link: Int, _ frame: ConnectFrame, _ expiry: UInt32) -> Int {
         let number = takeNumber()
         sessions[number].clientIdentifier = frame.clientIdentifier
         clients.insert(UInt32(number), frame.clientIdentifier)
@@ -80,6 +87,7 @@ extension Router {
             waitForCommit(
                 .opened(request(link), session: UInt32(number), acceptNumber: frame.acceptNumber, answer))
         }
+        return number
     }
 
     /// A client is back: its session goes on where it stood [MQTT-3.1.2-5].

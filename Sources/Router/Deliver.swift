@@ -195,11 +195,21 @@ struct Outgoing: ~Escapable {
         @inline(__always) get { bytes.byteCount &- topicLength &- propertiesLength }
     }
 
-    /// Whether the topic is below `$SYS`, which is the broker's own (MQTT 5 §4.7.2).
+    /// Whether the topic is below `$SYS`, which is the broker's own (MQTT 5 §4.7.2), or `$apus`, by which brokers of a cluster
+    /// speak with each other.
     var isOfTheBroker: Bool {
-        @inline(__always) get {
-            // "$SYS" as a little-endian integer, and "/".
-            topicLength >= 5 && bytes.load32(at: 0) == 0x5359_5324 && bytes.load8(at: 4) == 0x2F
+        @inline(__always) get { topicLength >= 5 && bytes.load8(at: 0) == UInt8(ascii: "$") && isReserved }
+    }
+
+    private var isReserved: Bool {
+        @inline(never) get {
+            // "$SYS" and "$apu" as little-endian integers.
+            switch bytes.load32(at: 0) {
+            case 0x5359_5324: bytes.load8(at: 4) == UInt8(ascii: "/")
+            case 0x7570_6124:
+                topicLength >= 6 && bytes.load8(at: 4) == UInt8(ascii: "s") && bytes.load8(at: 5) == UInt8(ascii: "/")
+            default: false
+            }
         }
     }
 }

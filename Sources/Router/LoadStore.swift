@@ -133,5 +133,6 @@ extension Session {
         flags = [.exists, .away]
         version = stored.version
         clientIdentifier = stored.clientIdentifier
+        acceptNumber = stored.acceptedAt
     }
 }

@@ -38,7 +38,7 @@ extension Router {
             publication.needsCommit = true
             return answerPublication()
         }
-        if message.retain && !replay.isStored || isStoreFull || message.isOfTheBroker {
+        if !message.isOfTheBroker, message.retain && !replay.isStored || isStoreFull {
             guard admit(message, isPayloadInvalid: false) else { return }
         }
         if verdict == .new {
@@ -46,7 +46,13 @@ extension Router {
             // Where nothing can be written it counts as taken all the same.
             if !isStoreFull { publication.needsCommit = true }
         }
-        if replay.isActive { routeAnew(message) } else { route(message) }
+        if message.isOfTheBroker {
+            hearCluster(message)
+        } else if replay.isActive {
+            routeAnew(message)
+        } else {
+            route(message)
+        }
         answerPublication()
     }
 }

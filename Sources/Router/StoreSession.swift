@@ -14,7 +14,8 @@ extension Router {
             StoredSession(
                 number: UInt32(number), clientIdentifier: session.clientIdentifier, version: session.version,
                 expiryInterval: durable.expiry, expiresAt: UInt64(durable.endsAt),
-                will: wills[UInt32(number)].map(Self.encoded) ?? [], willAt: UInt64(delayedWills[UInt32(number)] ?? 0)))
+                will: wills[UInt32(number)].map(Self.encoded) ?? [], willAt: UInt64(delayedWills[UInt32(number)] ?? 0),
+                acceptedAt: session.acceptNumber))
     }
 
     private static func encoded(_ will: ConnectFrame.Will) -> [UInt8] {

@@ -45,7 +45,7 @@ final class Applier {
         deleteUnreferenced = try Statement(connection, "DELETE FROM reference WHERE message = ? AND entries <= 0")
         deleteReference = try Statement(connection, "DELETE FROM reference WHERE message = ?")
         putSession = try Statement(
-            connection, "INSERT OR REPLACE INTO session (\(Columns.session)) VALUES (?,?,?,?,?,?,?,?)")
+            connection, "INSERT OR REPLACE INTO session (\(Columns.session)) VALUES (?,?,?,?,?,?,?,?,?)")
         deleteSession = try Statement(connection, "DELETE FROM session WHERE number = ?")
         putSubscription = try Statement(
             connection,
@@ -209,6 +209,7 @@ final class Applier {
         if will.count > 0 { unsafe putSession.bind(6, blob: will) } else { putSession.bindNull(6) }
         putSession.bind(7, operation.expiresAt)
         putSession.bind(8, unsafe Checksum.session(operation, client, will))
+        putSession.bind(9, operation.last)
         try putSession.run()
     }
 

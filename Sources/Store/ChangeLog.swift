@@ -25,7 +25,8 @@ package struct ChangeLog: Sendable {
     package mutating func putSession(_ session: StoredSession) {
         append(
             Operation(
-                kind: .putSession, session: session.number, number: session.expiresAt, expiresAt: session.willAt,
+                kind: .putSession, session: session.number, number: session.expiresAt, last: session.acceptedAt,
+                expiresAt: session.willAt,
                 short: UInt16(session.version), long: session.expiryInterval),
             session.clientIdentifier.span.raw, session.will.span.raw)
     }

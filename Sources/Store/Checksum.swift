@@ -54,6 +54,8 @@ extension Checksum {
         sum.add(UInt64(row.long))
         sum.add(row.number)
         sum.add(row.expiresAt)
+        // Unknown is as before there was one.
+        if row.last != 0 { sum.add(row.last) }
         unsafe sum.add(client)
         unsafe sum.add(will)
         return sum.value

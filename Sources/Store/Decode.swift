@@ -2,7 +2,9 @@
 
 /// Where a table's columns are asked for in this order, `decode` understands them.
 enum Columns {
-    static let session = "number, client, version, expiry_interval, expires_at, will, will_at, checksum"
+    static let session = "number, client, version, expiry_interval, expires_at, will, will_at, checksum, accepted_at"
+    /// Of a store of version 1 or 2.
+    static let formerSession = "number, client, version, expiry_interval, expires_at, will, will_at, checksum, 0"
     static let subscription = "id, session, filter, options, identifier, checksum"
     static let received = "key, checksum"
     static let mark = "place, bytes, checksum"
@@ -22,9 +24,10 @@ extension StoredSession {
             number: UInt32(truncatingIfNeeded: row.integer(0)), clientIdentifier: row.octets(1),
             version: UInt8(truncatingIfNeeded: row.integer(2)),
             expiryInterval: UInt32(truncatingIfNeeded: row.integer(3)), expiresAt: row.unsigned(4),
-            will: row.octets(5), willAt: row.unsigned(6))
+            will: row.octets(5), willAt: row.unsigned(6), acceptedAt: row.unsigned(8))
         let operation = Operation(
-            kind: .putSession, session: number, number: expiresAt, expiresAt: willAt, short: UInt16(version),
+            kind: .putSession, session: number, number: expiresAt, last: acceptedAt, expiresAt: willAt,
+            short: UInt16(version),
             long: expiryInterval)
         let sum = unsafe clientIdentifier.withUnsafeBytes { client in
             unsafe will.withUnsafeBytes { will in unsafe Checksum.session(operation, client, will) }

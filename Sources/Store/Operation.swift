@@ -4,7 +4,7 @@
 /// The head of a change. Fields that a kind does not name are 0.
 struct Operation: BitwiseCopyable {
     enum Kind: UInt8 {
-        /// number = expiresAt, expiresAt = willAt, short = version, long = expiryInterval; first = client identifier,
+        /// number = expiresAt, expiresAt = willAt, last = acceptedAt, short = version, long = expiryInterval; first = client identifier,
         /// rest = will.
         case putSession
         /// All of the session: subscriptions, queue, received identifiers.

@@ -15,11 +15,14 @@ package struct StoredSession: Equatable, Sendable {
     package var will: [UInt8]
     /// Seconds of the store's clock; 0: none.
     package var willAt: UInt64
+    /// When its last connection was accepted, in nanoseconds since 1970; 0: unknown.
+    package var acceptedAt: UInt64
 
     package init(
         number: UInt32, clientIdentifier: [UInt8], version: UInt8, expiryInterval: UInt32, expiresAt: UInt64 = 0,
-        will: [UInt8] = [], willAt: UInt64 = 0
+        will: [UInt8] = [], willAt: UInt64 = 0, acceptedAt: UInt64 = 0
     ) {
+        self.acceptedAt = acceptedAt
         self.number = number
         self.clientIdentifier = clientIdentifier
         self.version = version

@@ -20,7 +20,9 @@ final class Salvage {
         try open()
         guard source != nil else { return recovered }
         try copyClock()
-        recovered.sessions = try copy("session", Columns.session) { StoredSession($0) != nil }
+        recovered.sessions = try copy("session", Columns.session, former: Columns.formerSession) {
+            StoredSession($0) != nil
+        }
         recovered.subscriptions = try copy("subscription", Columns.subscription) { StoredSubscription($0) != nil }
         recovered.received = try copy("received", Columns.received) { StoredReceived($0) != nil }
         _ = try copy("mark", Columns.mark) { StoredMark($0) != nil }
@@ -70,16 +72,22 @@ final class Salvage {
         var high: Int64
     }
 
+    /// - Parameter former: what stands for the columns where a table of an older version does not have all.
     /// - Returns: how many rows were copied.
     private func copy(
-        _ table: String, _ columns: String, isTrue: (Statement) -> Bool
+        _ table: String, _ columns: String, former: String? = nil, isTrue: (Statement) -> Bool
     ) throws(SQLiteFailure) -> Int {
         let key = columns.prefix { $0 != "," }
         let width = Int32(columns.split(separator: ",").count)
-        let range = "SELECT \(columns) FROM \(table) NOT INDEXED WHERE \(key) > ?1 AND \(key) < ?2 ORDER BY \(key)"
+        func range(_ columns: String) -> String {
+            "SELECT \(columns) FROM \(table) NOT INDEXED WHERE \(key) > ?1 AND \(key) < ?2 ORDER BY \(key)"
+        }
         // Where the table can not even be named, nothing of it can be read.
-        guard let source, let ascending = try? Statement(source, range),
-            let descending = try? Statement(source, range + " DESC")
+        let selections = [columns, former].compactMap { $0 }
+        guard let source,
+            let selection = selections.first(where: { (try? Statement(source, range($0))) != nil }),
+            let ascending = try? Statement(source, range(selection)),
+            let descending = try? Statement(source, range(selection) + " DESC")
         else { return 0 }
         let places = Array(repeating: "?", count: Int(width)).joined(separator: ",")
         let insert = try Statement(target, "INSERT OR IGNORE INTO \(table) (\(columns)) VALUES (\(places))")

@@ -41,7 +41,8 @@ enum Schema {
         "CREATE TABLE mark (place INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL)",
         """
         CREATE TABLE seen (id INTEGER PRIMARY KEY, node TEXT NOT NULL, count INTEGER NOT NULL, items BLOB NOT NULL,
-            checksum INTEGER NOT NULL)
+            checksum INTEGER NOT NULL);
+        ALTER TABLE session ADD COLUMN accepted_at INTEGER NOT NULL DEFAULT 0
         """,
     ]
 

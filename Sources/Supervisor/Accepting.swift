@@ -74,7 +74,8 @@ extension Supervisor {
             }
             room -= 1
             totals.accepted += 1
-            lastAccept += 1
+            // Brokers of a cluster compare them, too.
+            lastAccept = max(lastAccept + 1, wallNanoseconds())
             let connection = Accepted.Connection(
                 slot: slot.index, generation: slot.generation, acceptNumber: lastAccept, peer: peer)
             batches[chosen].place.slots.describe(connection)

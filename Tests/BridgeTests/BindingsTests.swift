@@ -42,6 +42,18 @@ struct BindingsTests {
         #expect(server.sides == [.b: ["b", "c", "d"]])
     }
 
+    @Test("What is bound in any case, also beside everything")
+    func always() {
+        for limit in [1, 10] {
+            var bindings = Bindings(limit: limit, always: ["$own/#"])
+            bindings.begin()
+            bindings.hear(wanted("a", "b"), begins: true, isWhole: true)
+            var server = Server()
+            server.perform(&bindings)
+            #expect(server.sides == [.b: limit == 1 ? ["#", "$own/#"] : ["a", "b", "$own/#"]])
+        }
+    }
+
     @Test("Another router: what it does not name is unbound")
     func anotherRouter() {
         var bindings = Bindings(limit: 10)

@@ -21,19 +21,24 @@ import Testing
     static func say(_ bench: inout RouterBench, _ frame: CongestionFrame) { bench.say(1, frame.encoded()) }
 
     /// As the bridge says it.
-    static func frame(_ number: UInt64, _ payload: String, qos: UInt8 = 1, identifier: UInt16 = 1) throws -> [UInt8] {
+    static func frame(
+        _ number: UInt64, _ payload: [UInt8], topic: String = "t", qos: UInt8 = 1, identifier: UInt16 = 1
+    ) throws -> [UInt8] {
         let origin = try #require(MessageOrigin(MessageIdentity(number: number, qos: qos), node: Array("other".utf8)))
-        var frame = publishFrame(
-            1, "t", payload + String(decoding: origin.encoded, as: UTF8.self), qos: 1, identifier: identifier)
-        // What was written as payload is payload and properties.
-        frame = Array(frame.prefix(PublishFrame.headByteCount + 1)) + Array(payload.utf8) + origin.encoded
+        var frame = [UInt8](repeating: 0, count: PublishFrame.headByteCount)
         var elements = frame.mutableSpan
+        // Any bits make a byte.
         var span = unsafe elements.mutableBytes
         PublishFrame.writeHead(
             to: &span, slot: 1, generation: 1, packetIdentifier: identifier, flags: 2 | PublishFrame.origin,
-            topicLength: 1,
-            payloadLength: payload.utf8.count, propertiesLength: origin.byteCount)
-        return frame
+            topicLength: topic.utf8.count, payloadLength: payload.count, propertiesLength: origin.byteCount)
+        return frame + Array(topic.utf8) + payload + origin.encoded
+    }
+
+    static func frame(
+        _ number: UInt64, _ payload: String, qos: UInt8 = 1, identifier: UInt16 = 1
+    ) throws -> [UInt8] {
+        try frame(number, Array(payload.utf8), qos: qos, identifier: identifier)
     }
 
     @Test func eachHasItsEffectOnce() throws {
@@ -102,10 +107,11 @@ import Testing
         next.kill()
     }
 
-    /// Those of the Deliver frames.
+    /// Those of the Deliver frames, but for what the router itself says to other brokers.
     static func identities(_ frames: [[UInt8]]) throws -> [MessageIdentity] {
-        try frames.filter { $0[4] == FrameType.deliver.rawValue }.map { bytes in
+        try frames.filter { $0[4] == FrameType.deliver.rawValue }.compactMap { bytes in
             let frame = try DeliverFrame(bytes.span.raw, at: 0, try #require(try FrameHead.read(bytes.span.raw, at: 0)))
+            guard bytes[DeliverFrame.headByteCount] != UInt8(ascii: "$") else { return nil }
             let end = DeliverFrame.headByteCount + frame.messageLength
             let all = Array(bytes[(end - frame.propertiesLength)..<end])
             let properties = try Properties(decoding: all.span, 0..<all.count, of: .publish, from: .server)

@@ -8,7 +8,7 @@ import Testing
     static let sessions = (0..<40 as Range<UInt32>).map { number in
         StoredSession(
             number: number, clientIdentifier: Array("client-\(number)".utf8), version: 5, expiryInterval: .max,
-            will: [UInt8](repeating: 3, count: Int(number) * 4))
+            will: [UInt8](repeating: 3, count: Int(number) * 4), acceptedAt: UInt64(number) << 40)
     }
 
     static func entry(_ session: UInt32, _ sequence: UInt64) -> Entry {
@@ -120,6 +120,24 @@ import Testing
         store.close()
         store = try folder.open()
         #expect(store.notices.isEmpty)
+    }
+
+    @Test func aDamagedStoreOfAnOlderVersionIsRecovered() throws {
+        let folder = TemporaryFolder()
+        let store = try folder.open()
+        let session = StoredSession(number: 3, clientIdentifier: [65], version: 5, expiryInterval: 1)
+        try store.apply { $0.putSession(session) }
+        store.close()
+        do {
+            let former = try Connection(folder.file, .write)
+            try former.execute(
+                "DROP TABLE mark; DROP TABLE seen; ALTER TABLE session DROP COLUMN accepted_at; PRAGMA user_version = 1"
+            )
+        }
+        StorePaths(folder: folder.path).markDamaged()
+        let again = try folder.open()
+        #expect(Self.recovered(again)?.2.sessions == 1)
+        #expect(try again.sessions() == [session])
     }
 
     /// Fifty stores with garbage at random offsets: many kinds of damage, in the file or in its write-ahead log.

@@ -40,7 +40,9 @@ import Testing
         store.close()
         do {
             let former = try Connection(folder.file, .write)
-            try former.execute("DROP TABLE mark; DROP TABLE seen; PRAGMA user_version = 1")
+            try former.execute(
+                "DROP TABLE mark; DROP TABLE seen; ALTER TABLE session DROP COLUMN accepted_at; PRAGMA user_version = 1"
+            )
         }
         let migrated = try folder.open()
         #expect(migrated.notices == [.migrated(from: 1, to: 3)])

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+import wire as w
+
 from amqp import AMQP, rabbit  # noqa: F401, a fixture
 from bridging import Across, wait_traffic
 from broker import wait_until
@@ -42,7 +44,7 @@ def bound(rabbit, broker):
     rows = rabbit.ctl("list_bindings", "source_name", "destination_name", "routing_key").splitlines()
     rows = [row.split("\t") for row in rows]
     return sorted(key for source, destination, key in rows
-                  if destination in (f"apus.{broker.node}.a", f"apus.{broker.node}.b"))
+                  if destination in (f"apus.{broker.node}.a", f"apus.{broker.node}.b") and key != "$apus.#")
 
 
 def wait_bound(rabbit, broker, *keys):
@@ -221,3 +223,73 @@ def test_a_node_is_killed(cluster, start_broker, rabbit, opened):
     across.hearers[1] = again
     wait_traffic(across)
     across.check(broken={again: list(cut_off.messages.queue)})
+
+
+# MARK: one connection a client
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_client_is_taken_over_from_another_node(cluster, opened, clean):
+    one, two, three = cluster(3)
+    name = unique("mover")
+    for former, node in ((one, two), (two, three), (three, one)):
+        first = opened(Paho(former.port(), name, "5.0", clean=clean))
+        second = opened(Paho(node.port(), name, "5.0", clean=clean))
+        assert first.wait_disconnected().value == 0x8E
+        second.expect_nothing_before(unique())
+        assert [bool(broker.client(name)) for broker in (former, node)] == [False, True]
+        second.close()
+
+
+def test_the_session_of_a_client_that_moves(cluster, rabbit, opened):
+    """It stays, and so does what waits for it, until a clean start anywhere."""
+    one, two = cluster(2)
+    name, topic = unique("mover"), f"moves/{unique()}"
+    mover = opened(Paho(one.port(), name, clean=False))
+    mover.subscribe(topic, 1)
+    wait_bound(rabbit, one, topic.replace("/", "."))
+    moved = opened(Paho(two.port(), name, clean=False))
+    assert not moved.flags.session_present
+    mover.wait_disconnected()
+    opened(Paho(two.port())).publish(topic, "while it is away", 1)
+    moved.expect_nothing_before(unique())
+    moved.close()
+    back = opened(Paho(one.port(), name, clean=False))
+    assert back.flags.session_present
+    back.expect(topic, "while it is away")
+    opened(Paho(two.port(), name, clean=True))
+    back.wait_disconnected()
+    wait_bound(rabbit, one)
+    assert not opened(Paho(one.port(), name, clean=False)).flags.session_present
+
+
+def test_the_later_one_holds(cluster, rabbit, opened):
+    """Two nodes that could not speak with each other: when they can again, the later connection stays, whoever speaks first."""
+    one, two = cluster(2)
+    rabbit.stop()
+    name = unique("twice")
+    first = opened(Paho(one.port(), name, "5.0"))
+    second = opened(Paho(two.port(), name, "5.0"))
+    first.expect_nothing_before(unique())
+    rabbit.start()
+    assert first.wait_disconnected(30).value == 0x8E
+    wait_joined(one)
+    wait_joined(two)
+    second.expect_nothing_before(unique())
+
+
+def test_nobody_speaks_as_a_broker(cluster, rabbit, opened):
+    (one,) = cluster(1)
+    client = opened(Paho(one.port(), "victim", "5.0"))
+    thief = opened(w.Wire(one.port()))
+    thief.connect(unique("thief"), w.V5)
+    claim = (1 << 63).to_bytes(8, "little") + b"victim"
+    thief.send(w.publish("$apus/claim", claim, qos=1, version=w.V5))
+    assert thief.expect(w.PUBACK).body[2] == 0x87
+    # A program that does not say which broker it is, either; it is refused and not sent again.
+    program = opened(AMQP(rabbit, exchange=one.exchange))
+    client.subscribe("victim/hears", 1)
+    wait_bound(rabbit, one, "victim.hears")
+    program.publish("$apus.claim", claim)
+    program.publish("victim.hears", "this")
+    client.expect("victim/hears", "this")

@@ -25,6 +25,8 @@ struct Bindings {
 
     /// Filters that are bound one by one; with more of them there is one binding, by `#`.
     var limit: Int
+    /// What is bound beside, in any case.
+    private let always: [String]
     private var wanted: Set<String> = []
     /// Those of them that this router has named, until it has named all.
     private var fresh: Set<String>?
@@ -36,7 +38,10 @@ struct Bindings {
     private var operations: [Operation] = []
     private var head = 0
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, always: [String] = []) {
+        self.limit = limit
+        self.always = always
+    }
 
     var count: Int { wanted.count }
     var isEmpty: Bool { head == operations.count }
@@ -82,7 +87,7 @@ struct Bindings {
     private mutating func build() {
         isBuilt = true
         takesEverything = wanted.count > limit
-        let filters = takesEverything ? ["#"] : Array(wanted)
+        let filters = (takesEverything ? ["#"] : Array(wanted)) + always
         operations = [.declare(.a)] + filters.map { .bind($0, .a) } + [.delete(.b), .declare(.b)]
         operations += filters.map { .bind($0, .b) } + [.delete(.a)]
         head = 0

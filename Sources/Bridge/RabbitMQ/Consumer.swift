@@ -61,11 +61,13 @@ private final class ConsumerRun {
         self.news = news
         translator = Translator(settings)
         servers = Servers(settings)
-        bindings = Bindings(limit: Int(settings.bindings))
+        bindings = Bindings(limit: Int(settings.bindings), always: [Self.ofTheBrokers])
     }
 
     /// Milliseconds after which a message that the router did not want now goes back into the queue.
     private static let refusalPause: UInt64 = 1000
+    /// By which brokers of a cluster speak with each other.
+    private static let ofTheBrokers = "$apus/#"
     /// Messages that are handed over together.
     private static let batch = 256
 

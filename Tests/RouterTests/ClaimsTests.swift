@@ -1,0 +1,119 @@
+import EventLoop
+import MQTT
+import Messages
+import Testing
+
+@testable import Router
+
+/// A client identifier has one connection in all brokers of a cluster.
+@Suite struct ClaimsTests {
+    /// What the bridge is given that the router says to other brokers, but for the bench's own client.
+    static func said(_ bench: inout RouterBench) throws -> [Claim] {
+        try bench.hear(1).filter { $0[4] == FrameType.deliver.rawValue }.compactMap { bytes in
+            let frame = try DeliverFrame(bytes.span.raw, at: 0, try #require(try FrameHead.read(bytes.span.raw, at: 0)))
+            let start = DeliverFrame.headByteCount
+            guard Array(bytes[start..<(start + frame.topicLength)]) == Claim.topic else { return nil }
+            let payload = Array(bytes[(start + frame.topicLength)..<(start + frame.topicLength + frame.payloadLength)])
+            let claim = try #require(Claim(payload: payload.span.raw))
+            return claim.clientIdentifier == Array("publisher".utf8) ? nil : claim
+        }
+    }
+
+    static func heard(
+        _ number: UInt64, _ client: String, at acceptNumber: UInt64, isClean: Bool = false
+    ) throws -> [UInt8] {
+        let claim = Claim(acceptNumber: acceptNumber, isClean: isClean, clientIdentifier: Array(client.utf8))
+        return try OnceTests.frame(number, claim.payload, topic: "$apus/claim", identifier: UInt16(number))
+    }
+
+    static func reasons(_ bench: inout RouterBench) throws -> [UInt8] {
+        try bench.hear(0).filter { $0[4] == FrameType.dismiss.rawValue }.map {
+            try DismissFrame(decoding: $0).reasonCode
+        }
+    }
+
+    @Test func everyConnectIsTold() throws {
+        var bench = try OnceTests.joined()
+        bench.connect(0, 2, "first", accept: 7)
+        bench.connect(0, 3, "durable", accept: 8, expiry: 100)
+        bench.connect(0, 4, "", accept: 9)
+        let said = try Self.said(&bench)
+        #expect(
+            said == [
+                Claim(acceptNumber: 7, isClean: true, clientIdentifier: Array("first".utf8)),
+                Claim(acceptNumber: 8, clientIdentifier: Array("durable".utf8)),
+            ])
+        bench.kill()
+    }
+
+    @Test func outsideAClusterNothingIsTold() throws {
+        var bench = try BridgeSessionTests.bench()
+        bench.connect(0, 2, "first", accept: 7)
+        bench.settle()
+        let waiting = bench.router.sessions[bench.router.bridge].queue.waiting
+        #expect(waiting == 0)
+        bench.kill()
+    }
+
+    @Test func theLaterOneHolds() throws {
+        var bench = try OnceTests.joined()
+        bench.connect(0, 2, "one", accept: 10)
+        bench.connect(0, 3, "two", accept: 10)
+        _ = try Self.said(&bench)
+        _ = bench.hear(0)
+        bench.say(1, try Self.heard(1, "one", at: 11))
+        bench.say(1, try Self.heard(2, "two", at: 9))
+        bench.say(1, try Self.heard(3, "nobody", at: 9))
+        let reasons = try Self.reasons(&bench)
+        #expect(reasons == [ReasonCode.sessionTakenOver.rawValue])
+        // The other broker hears of the one that is later than what it knows.
+        let said = try Self.said(&bench)
+        #expect(said == [Claim(acceptNumber: 10, clientIdentifier: Array("two".utf8))])
+        bench.kill()
+    }
+
+    /// A session that sleeps, also in a router that has only read of it, ends with a later clean start elsewhere, and with no
+    /// other claim.
+    @Test(arguments: [(11, true, true), (11, false, false), (9, true, false)])
+    func aCleanStartElsewhere(_ acceptNumber: UInt64, _ isClean: Bool, _ ends: Bool) throws {
+        let folder = Folder()
+        var bench = try OnceTests.joined(folder)
+        bench.connect(0, 2, "durable", accept: 10, expiry: 1000)
+        bench.settle()
+        bench.disconnect(0, 2)
+        bench.settle()
+        bench.kill()
+        var next = try OnceTests.joined(folder)
+        next.say(1, try Self.heard(1, "durable", at: acceptNumber, isClean: isClean))
+        next.settle()
+        let isThere = next.router.session(ofClient: Array("durable".utf8)) != nil
+        #expect(isThere != ends)
+        next.kill()
+    }
+
+    @Test func whatIsNoClaimChangesNothing() throws {
+        var bench = try OnceTests.joined()
+        let connected = bench.router.connectionCount
+        bench.say(1, try Self.heard(1, "$bridge/rabbitmq", at: .max))
+        bench.say(1, try OnceTests.frame(2, [1, 2, 3], topic: "$apus/claim", identifier: 2))
+        bench.say(1, try OnceTests.frame(3, [1, 2, 3], topic: "$apus/else", identifier: 3))
+        let answers = bench.answers(1)
+        #expect(answers.count == 3)
+        let still = bench.router.connectionCount
+        #expect(still == connected)
+        bench.kill()
+    }
+
+    /// No client may speak as a broker; topics that only look like it are anybody's.
+    @Test(arguments: [
+        ("$apus/claim", true), ("$apus/", true), ("$SYS/x", true), ("$apus", false), ("$apusx/claim", false),
+        ("$SYS", false),
+        ("$other/x", false), ("x/$apus/claim", false),
+    ]) func theTopicsOfTheBroker(_ topic: String, _ isRefused: Bool) throws {
+        var bench = try OnceTests.joined()
+        bench.publish(0, 0, topic, "x", qos: 1, identifier: 1)
+        let refusals = bench.hear(0).filter { $0[4] == FrameType.refusal.rawValue }.count
+        #expect((refusals == 1) == isRefused)
+        bench.kill()
+    }
+}
