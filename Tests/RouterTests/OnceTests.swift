@@ -117,7 +117,7 @@ import Testing
             let properties = try Properties(decoding: all.span, 0..<all.count, of: .publish, from: .server)
             let last = try #require(properties.userProperties.last)
             #expect(last.name == "x-apus-id")
-            return try #require(MessageIdentity(text: Array(last.value.utf8)))
+            return MessageIdentity(text: Array(last.value.utf8))
         }
     }
 }
