@@ -168,6 +168,7 @@ final class RouterLink {
         let flags =
             message.qos << 1 | (message.isRetained ? 1 : 0) | (message.isDuplicate ? 8 : 0)
             | (origin.isEmpty ? 0 : PublishFrame.origin)
+            | (message.isKeptElsewhere ? PublishFrame.keptElsewhere : 0)
         var span = head.mutableSpan
         var raw = unsafe span.mutableBytes
         PublishFrame.writeHead(

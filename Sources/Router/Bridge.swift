@@ -29,13 +29,13 @@ extension Router {
             storeSession(bridge)
         }
         setSubscriptions(wanted.items)
-        if wanted.isCluster != tree.isWatched { beginInterests() }
+        if wanted.isCluster != tree.isWatched { beginTalk() }
     }
 
     /// There is no bridge any more; what waited for it goes with its session.
     private mutating func endBridge() {
         bridge = -1
-        beginInterests()
+        beginTalk()
         let identifier = BridgeSession.clientIdentifier
         wake(client: identifier)
         guard let known = session(ofClient: identifier) else { return }

@@ -126,7 +126,7 @@ extension Router {
         // It says when it takes messages: what RabbitMQ is not there for does not leave the queue.
         if links[link].role == .bridge {
             sessions[number].flags.insert(.congested)
-            beginInterests()
+            beginTalk()
         }
         sessions[number].keepAlive = frame.keepAlive
         sessions[number].acceptNumber = frame.acceptNumber

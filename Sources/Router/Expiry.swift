@@ -19,6 +19,7 @@ extension Router {
             sweptAt = now
             publishDelayedWills()
             countIdentifiers()
+            sweepCleared()
         }
         let end = min(sweeping + Self.sweep, sessions.count)
         for number in sweeping..<end
@@ -30,6 +31,22 @@ extension Router {
         }
         sweeping = end == sessions.count ? 0 : end
         return sweeping != 0
+    }
+
+    /// Retained messages and cleared topics that are looked at once a second.
+    private static var sweepOfRetained: UInt32 { 4096 }
+
+    /// Finds topics that were cleared so long ago that nobody needs to know it any more: no subscription ever meets them.
+    private mutating func sweepCleared() {
+        guard retained.cleared > 0 else { return }
+        let numbers = retained.numbers.upperBound
+        if nextCleared >= numbers { nextCleared = 0 }
+        let end = min(nextCleared + Self.sweepOfRetained, numbers)
+        for number in nextCleared..<end
+        where retained.has(number) && retained[number].isCleared && isOver(retained[number].expiresAt) {
+            expiredRetained.append(retained.topic(of: number))
+        }
+        nextCleared = end
     }
 
     private mutating func publishDelayedWills() {
@@ -70,7 +87,7 @@ extension Router {
             let number = retained.find(topic.span)
             // It may have been replaced meanwhile.
             guard number != none, isOver(retained[number].expiresAt) else { continue }
-            count(.messagesExpired)
+            if !retained[number].isCleared { count(.messagesExpired) }
             retained.clear(topic.span)
             log.removeRetained(topic.span.raw)
         }

@@ -108,7 +108,7 @@ extension Router {
                 try retained.set(
                     topic, payload: octets.extracting(Int(row.message.topicLength)..<payloadEnd),
                     properties: octets.extracting(payloadEnd..<octets.count), qos: row.qos,
-                    expiresAt: UInt32(clamping: row.message.expiresAt))
+                    expiresAt: UInt32(clamping: row.message.expiresAt), stamp: row.stamp)
             } catch {
                 // The limits have been lowered: what is stored stays there until they are raised again.
                 count(.retainedRefused)
@@ -118,6 +118,7 @@ extension Router {
         guard page.isLast else { return store.requestRetained(after: page.next, rows: Self.retainedRows) }
         isLoadingRetained = false
         retainedSinceStart = []
+        applyPostponed()
     }
 
     /// Notes that a topic's retained message has changed since the start, as long as not all are loaded.

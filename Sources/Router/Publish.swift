@@ -31,7 +31,10 @@ extension Router {
             topicLength: frame.topicLength, propertiesLength: frame.propertiesLength, qos: frame.qos,
             retain: frame.retain)
         if frame.retain || isStoreFull || message.isOfTheBroker || frame.isPayloadInvalid {
-            guard admit(message, isPayloadInvalid: frame.isPayloadInvalid) else { return }
+            guard
+                admit(
+                    message, isPayloadInvalid: frame.isPayloadInvalid, isKeptElsewhere: frame.isKeptElsewhere)
+            else { return }
         }
         route(message)
         answerPublication()

@@ -91,7 +91,7 @@ extension Router {
             bytes.extracting(PublishFrame.headByteCount..<(PublishFrame.headByteCount + frame.messageLength)),
             topicLength: frame.topicLength, propertiesLength: frame.propertiesLength, qos: frame.qos,
             retain: frame.retain)
-        let isRetained = frame.retain && !replay.isStored
+        let isRetained = frame.retain && !frame.isKeptElsewhere && !replay.isStored
         if isRetained || message.isOfTheBroker || frame.isPayloadInvalid {
             guard admit(message, isPayloadInvalid: frame.isPayloadInvalid) else { return }
         }

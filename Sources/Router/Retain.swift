@@ -13,9 +13,10 @@ extension Router {
     /// over and over. MQTT 5 and JSON are told in the answer to the one message. Where there is no such answer, at QoS 0
     /// and in MQTT 3.1.1, subscribers get a message that is one retained too many, and only later ones do not; the
     /// counter and the log say so.
+    /// - Parameter isKeptElsewhere: another broker of the cluster retains it, and tells so by itself.
     /// - Returns: false when it was refused: the publisher has been told, and nobody is to get the message.
     @inline(never)
-    mutating func admit(_ message: Outgoing, isPayloadInvalid: Bool) -> Bool {
+    mutating func admit(_ message: Outgoing, isPayloadInvalid: Bool, isKeptElsewhere: Bool = false) -> Bool {
         if isPayloadInvalid {
             // Said to be text, and is not (MQTT 5 §3.3.2.3.2).
             count(.publishesRefused)
@@ -32,7 +33,7 @@ extension Router {
             answerPublication(.quotaExceeded)
             return false
         }
-        guard message.retain, !retain(message) else { return true }
+        guard message.retain, !isKeptElsewhere, !retain(message) else { return true }
         let publisher = publication.publisher
         // Without an identifier it is QoS 0, or a JSON request that asks for no answer.
         guard publication.packetIdentifier != 0,
@@ -56,27 +57,47 @@ extension Router {
     /// Keeps, replaces or clears the topic's retained message [MQTT-3.3.1-5, 3.3.1-6].
     /// - Returns: false when a limit is reached, which is counted and logged.
     mutating func retain(_ message: Outgoing) -> Bool {
+        let topic = message.bytes.octets.extracting(0..<message.topicLength)
+        let isClear = message.bytes.byteCount - message.propertiesLength == message.topicLength
+        let stamp = nextStamp(topic)
+        if isClear {
+            // In a cluster it is to be known for a while, against what others retained before and tell later.
+            let isKnown =
+                isShared(topic) && !isStoreFull && retained.cleared < retained.limits.cleared
+                && keepRetained(message, expiresAt: max(1, now &+ Self.clearedFor), stamp: stamp)
+            if !isKnown { removeRetained(topic) }
+        } else {
+            guard !isStoreFull else {
+                count(.storeRefused)
+                return false
+            }
+            guard keepRetained(message, expiresAt: expiry(of: message), stamp: stamp) else { return false }
+        }
+        if stamp != 0 { replicate(topic) }
+        return true
+    }
+
+    /// Forgets the topic's retained message, if there is one.
+    mutating func removeRetained(_ topic: Span<UInt8>) {
+        noteRetained(topic)
+        guard retained.find(topic) != none || isLoadingRetained else { return }
+        retained.clear(topic)
+        log.removeRetained(topic.raw)
+        publication.needsCommit = true
+    }
+
+    /// Keeps a message for later subscribers, or that its topic was cleared.
+    /// - Returns: false when a limit is reached, which is counted and logged.
+    mutating func keepRetained(_ message: Outgoing, expiresAt: UInt32, stamp: UInt64) -> Bool {
         let octets = message.bytes.octets
         let payloadEnd = octets.count - message.propertiesLength
         let topic = octets.extracting(0..<message.topicLength)
         noteRetained(topic)
-        if payloadEnd == message.topicLength {
-            if retained.find(topic) != none || isLoadingRetained {
-                retained.clear(topic)
-                log.removeRetained(topic.raw)
-                publication.needsCommit = true
-            }
-            return true
-        }
-        if isStoreFull {
-            count(.storeRefused)
-            return false
-        }
-        let expiresAt = expiry(of: message)
         do throws(RetainedRefused) {
             try retained.set(
                 topic, payload: octets.extracting(message.topicLength..<payloadEnd),
-                properties: octets.extracting(payloadEnd..<octets.count), qos: message.qos, expiresAt: expiresAt)
+                properties: octets.extracting(payloadEnd..<octets.count), qos: message.qos, expiresAt: expiresAt,
+                stamp: stamp)
         } catch {
             count(.retainedRefused)
             let (limit, most) =
@@ -92,7 +113,7 @@ extension Router {
         log.putRetained(
             MessageHead(
                 topicLength: UInt16(message.topicLength), propertiesLength: UInt32(message.propertiesLength),
-                expiresAt: UInt64(expiresAt)), qos: message.qos, message.bytes)
+                expiresAt: UInt64(expiresAt)), qos: message.qos, stamp: stamp, message.bytes)
         publication.needsCommit = true
         return true
     }

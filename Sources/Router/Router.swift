@@ -90,6 +90,8 @@ package struct Router: ~Copyable {
     var now: UInt32
     /// Where looking for sessions whose time is up has come to, and the second that it was begun in.
     var sweeping = 0
+    /// Where looking for cleared topics has come to.
+    var nextCleared: UInt32 = 0
     var sweptAt: UInt32 = 0
     var sessionCount = 0
     /// Sessions that the store has and nobody has needed yet.
@@ -100,6 +102,11 @@ package struct Router: ~Copyable {
     var bridge = -1
     /// What it knows of clients' subscriptions.
     var interests = Interests()
+    /// What the other brokers of a cluster do not know of this one's clients, and what is found out of what they retain.
+    var claims = Claims()
+    var sync = RetainedSync()
+    /// What they have retained, while it is not known what this one has.
+    var postponedItems: [RetainedItem] = []
     /// The number of the last message for it, and what has come from other brokers.
     var lastIdentity = UInt64.random(in: 0 ... .max)
     var seen = Seen()

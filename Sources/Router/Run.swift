@@ -15,7 +15,7 @@ extension Router {
                 // A link that was left touched has more to send that nobody will wake us for.
                 let goesOn = links.contains { $0.isOpen && $0.isTouched }
                 count = try poller.wait(
-                    milliseconds: goesOn || isSweeping || canLoad || canTellInterests ? 0 : patience)
+                    milliseconds: goesOn || isSweeping || canLoad || canTellInterests || canTalk ? 0 : patience)
             } catch {
                 fatalError("\(error)")
             }
@@ -38,6 +38,7 @@ extension Router {
                 publishSystemTopics()
                 continueReplays()
                 if canTellInterests { tellInterests() }
+                if canTalk { talk() }
             }
             for link in links.indices where links[link].isTouched { flush(link) }
             commitTurn()

@@ -96,6 +96,7 @@ extension Router {
         }
         let number = takeNumber()
         sessions[number].clientIdentifier = connect.clientIdentifier
+        sessions[number].acceptNumber = connect.acceptNumber
         clients.insert(UInt32(number), connect.clientIdentifier)
         if connect.sessionExpiry > 0 {
             makeDurable(number, connect.sessionExpiry)

@@ -61,9 +61,10 @@ final class Applier {
         putRetained = try Statement(
             connection,
             """
-            INSERT INTO retained (topic, qos, expires_at, checksum, payload, properties) VALUES (?,?,?,?,?,?)
+            INSERT INTO retained (topic, qos, expires_at, checksum, payload, properties, stamp) VALUES (?,?,?,?,?,?,?)
             ON CONFLICT DO UPDATE SET qos = excluded.qos, expires_at = excluded.expires_at,
-                checksum = excluded.checksum, payload = excluded.payload, properties = excluded.properties
+                checksum = excluded.checksum, payload = excluded.payload, properties = excluded.properties,
+                stamp = excluded.stamp
             """)
         deleteRetained = try Statement(connection, "DELETE FROM retained WHERE topic = ?")
         addBacklog = try Statement(
@@ -236,10 +237,12 @@ final class Applier {
         unsafe putRetained.bind(1, text: parts[0])
         putRetained.bind(2, Int64(operation.qos))
         putRetained.bind(3, operation.expiresAt)
-        let sum = unsafe Checksum.message(6, 0, qos: operation.qos, expiresAt: operation.expiresAt, parts)
+        let stamp = Int64(bitPattern: operation.number)
+        let sum = unsafe Checksum.message(6, stamp, qos: operation.qos, expiresAt: operation.expiresAt, parts)
         putRetained.bind(4, sum)
         unsafe putRetained.bind(5, blob: parts[1])
         unsafe putRetained.bind(6, blob: parts[2])
+        putRetained.bind(7, operation.number)
         try putRetained.run()
     }
 }

@@ -132,10 +132,11 @@ package struct ChangeLog: Sendable {
     // MARK: Retained messages
 
     /// Inserts or replaces the retained message of its topic.
-    package mutating func putRetained(_ head: MessageHead, qos: UInt8, _ bytes: RawSpan) {
+    /// - Parameter stamp: opaque.
+    package mutating func putRetained(_ head: MessageHead, qos: UInt8, stamp: UInt64 = 0, _ bytes: RawSpan) {
         append(
             Operation(
-                kind: .putRetained, qos: qos, expiresAt: head.expiresAt, topicLength: head.topicLength,
+                kind: .putRetained, qos: qos, number: stamp, expiresAt: head.expiresAt, topicLength: head.topicLength,
                 propertiesLength: head.propertiesLength),
             RawSpan(), bytes)
     }

@@ -3,7 +3,7 @@
 /// Where a table's columns are asked for in this order, `decode` understands them.
 enum Columns {
     static let session = "number, client, version, expiry_interval, expires_at, will, will_at, checksum, accepted_at"
-    /// Of a store of version 1 or 2.
+    /// Of a store before version 4.
     static let formerSession = "number, client, version, expiry_interval, expires_at, will, will_at, checksum, 0"
     static let subscription = "id, session, filter, options, identifier, checksum"
     static let received = "key, checksum"
@@ -12,7 +12,9 @@ enum Columns {
     static let queue =
         "key, state, qos, size, message, expires_at, checksum, identifiers, topic, payload, properties"
     static let message = "id, expires_at, checksum, topic, payload, properties"
-    static let retained = "id, topic, qos, expires_at, checksum, payload, properties"
+    static let retained = "id, topic, qos, expires_at, checksum, payload, properties, stamp"
+    /// Of a store before version 4.
+    static let formerRetained = "id, topic, qos, expires_at, checksum, payload, properties, 0"
 }
 
 // What SQLite's columns point to stays until the next step of their statement; no pointer outlives its function.
@@ -123,13 +125,14 @@ extension RetainedPage {
         let bytes: [3 of UnsafeRawBufferPointer] = unsafe [row.bytes(1), row.bytes(5), row.bytes(6)]
         let qos = UInt8(truncatingIfNeeded: row.integer(2))
         let expiresAt = row.unsigned(3)
+        let stamp = row.unsigned(7)
         // The number is not in the sum: the table gives it.
-        let sum = unsafe Checksum.message(6, 0, qos: qos, expiresAt: expiresAt, bytes)
+        let sum = unsafe Checksum.message(6, Int64(bitPattern: stamp), qos: qos, expiresAt: expiresAt, bytes)
         guard sum == row.integer(4) else { return false }
         next = row.unsigned(0)
         let start = contents.count
         let (head, byteCount) = unsafe contents.append(bytes, expiresAt: expiresAt)
-        rows.append(RetainedRow(qos: qos, message: head, offset: start, byteCount: byteCount))
+        rows.append(RetainedRow(qos: qos, stamp: stamp, message: head, offset: start, byteCount: byteCount))
         return true
     }
 }

@@ -30,7 +30,7 @@ struct Operation: BitwiseCopyable {
         /// short = packet identifier.
         case putReceived
         case removeReceived
-        /// rest = the message.
+        /// number = stamp; rest = the message.
         case putRetained
         /// rest = the topic.
         case removeRetained

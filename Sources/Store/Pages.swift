@@ -53,6 +53,8 @@ package struct RetainedPage: Sendable {
 /// A retained message; its bytes lie in its page.
 package struct RetainedRow: Equatable, Sendable {
     package var qos: UInt8
+    /// The router's; opaque.
+    package var stamp: UInt64
     package var message: MessageHead
     package var offset: Int
     package var byteCount: Int

@@ -27,7 +27,7 @@ final class Salvage {
         recovered.received = try copy("received", Columns.received) { StoredReceived($0) != nil }
         _ = try copy("mark", Columns.mark) { StoredMark($0) != nil }
         _ = try copy("seen", Columns.seen) { StoredSeen($0) != nil }
-        recovered.retained = try copy("retained", Columns.retained) { row in
+        recovered.retained = try copy("retained", Columns.retained, former: Columns.formerRetained) { row in
             var page = RetainedPage()
             return page.append(row)
         }

@@ -41,8 +41,11 @@ enum Schema {
         "CREATE TABLE mark (place INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL)",
         """
         CREATE TABLE seen (id INTEGER PRIMARY KEY, node TEXT NOT NULL, count INTEGER NOT NULL, items BLOB NOT NULL,
-            checksum INTEGER NOT NULL);
-        ALTER TABLE session ADD COLUMN accepted_at INTEGER NOT NULL DEFAULT 0
+            checksum INTEGER NOT NULL)
+        """,
+        """
+        ALTER TABLE session ADD COLUMN accepted_at INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE retained ADD COLUMN stamp INTEGER NOT NULL DEFAULT 0
         """,
     ]
 

@@ -89,6 +89,7 @@ struct RouterBench: ~Copyable {
     mutating func settle() {
         repeat {
             if router.isRecovering { router.continueRecovery() }
+            if router.canTalk { router.talk() }
             for link in router.links.indices where router.links[link].isTouched { router.flush(link) }
             // What nobody waits for is written, too.
             router.submittedAt = 0
@@ -100,7 +101,7 @@ struct RouterBench: ~Copyable {
             _ = unsafe poll(&wait, 1, isBusy ? 5000 : 0)
             router.handleStore()
             _ = router.loadRetained()
-        } while router.commits.submitted > router.commits.committed || isReading
+        } while router.commits.submitted > router.commits.committed || isReading || router.canTalk
             || router.links.contains { $0.isTouched && !$0.waiting.isEmpty && $0.hasRoom }
             || (router.isRecovering && !router.links.contains { $0.isOpen && $0.phase == .greeting })
     }
@@ -242,9 +243,10 @@ struct RouterBench: ~Copyable {
     }
 
     mutating func publish(
-        _ link: Int, _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8 = 0, identifier: UInt16 = 0
+        _ link: Int, _ slot: UInt32, _ topic: String, _ payload: String, qos: UInt8 = 0, identifier: UInt16 = 0,
+        retain: Bool = false
     ) {
-        say(link, publishFrame(slot, topic, payload, qos: qos, identifier: identifier))
+        say(link, publishFrame(slot, topic, payload, qos: qos, identifier: identifier, flags: retain ? 1 : 0))
     }
 
     mutating func acknowledge(_ link: Int, _ kind: UInt8, _ slot: UInt32, _ identifier: UInt16) {

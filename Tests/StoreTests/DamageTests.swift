@@ -131,7 +131,10 @@ import Testing
         do {
             let former = try Connection(folder.file, .write)
             try former.execute(
-                "DROP TABLE mark; DROP TABLE seen; ALTER TABLE session DROP COLUMN accepted_at; PRAGMA user_version = 1"
+                """
+                DROP TABLE mark; DROP TABLE seen; ALTER TABLE session DROP COLUMN accepted_at;
+                ALTER TABLE retained DROP COLUMN stamp; PRAGMA user_version = 1
+                """
             )
         }
         StorePaths(folder: folder.path).markDamaged()

@@ -41,11 +41,14 @@ import Testing
         do {
             let former = try Connection(folder.file, .write)
             try former.execute(
-                "DROP TABLE mark; DROP TABLE seen; ALTER TABLE session DROP COLUMN accepted_at; PRAGMA user_version = 1"
+                """
+                DROP TABLE mark; DROP TABLE seen; ALTER TABLE session DROP COLUMN accepted_at;
+                ALTER TABLE retained DROP COLUMN stamp; PRAGMA user_version = 1
+                """
             )
         }
         let migrated = try folder.open()
-        #expect(migrated.notices == [.migrated(from: 1, to: 3)])
+        #expect(migrated.notices == [.migrated(from: 1, to: 4)])
         #expect(try migrated.sessions().map(\.number) == [3])
         try migrated.apply { $0.putMark(1, 1) }
     }

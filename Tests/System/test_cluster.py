@@ -283,9 +283,12 @@ def test_nobody_speaks_as_a_broker(cluster, rabbit, opened):
     client = opened(Paho(one.port(), "victim", "5.0"))
     thief = opened(w.Wire(one.port()))
     thief.connect(unique("thief"), w.V5)
-    claim = (1 << 63).to_bytes(8, "little") + b"victim"
+    claim = bytes([1]) + (1 << 63).to_bytes(8, "little") + bytes([0, 6, 0]) + b"victim"
     thief.send(w.publish("$apus/claim", claim, qos=1, version=w.V5))
     assert thief.expect(w.PUBACK).body[2] == 0x87
+    # Nor does one that subscribes to it, and ends that, make the node deaf for the others.
+    client.subscribe("$apus/#", 1)
+    client.unsubscribe("$apus/#")
     # A program that does not say which broker it is, either; it is refused and not sent again.
     program = opened(AMQP(rabbit, exchange=one.exchange))
     client.subscribe("victim/hears", 1)
@@ -293,3 +296,125 @@ def test_nobody_speaks_as_a_broker(cluster, rabbit, opened):
     program.publish("$apus.claim", claim)
     program.publish("victim.hears", "this")
     client.expect("victim/hears", "this")
+    # Who has the right to publish to the exchange, and says it is a broker, is believed: docs/rabbitmq.md says so.
+    program.publish("$apus.claim", claim, headers={"x-apus-node": "program", "x-apus-id": "00000000000000ff.1"})
+    assert client.wait_disconnected().value == 0x8E
+
+
+# MARK: retained messages
+
+
+def kept(broker, filter_):
+    """What a new subscription gets: payloads by topic."""
+    with Paho(broker.port(), version="5.0") as client:
+        end = unique("end")
+        client.subscribe(filter_, 2)
+        client.subscribe(end, 1)
+        found = {}
+        while True:
+            client.publish(end, "", 1)
+            count = 0
+            while (message := client.message()).topic != end:
+                found[message.topic] = message.payload.decode()
+                count += 1
+            # Retained messages may come behind new ones.
+            if count == 0:
+                return found
+
+
+def wait_kept(brokers, filter_, expected, timeout=30):
+    for broker in brokers:
+        wait_until(lambda: kept(broker, filter_) == expected, f"{broker.node} to have {len(expected)} messages", timeout)
+
+
+def test_retained_messages_are_the_same_everywhere(cluster, rabbit, opened):
+    one, two, three = nodes = cluster(3)
+    topic = unique("kept")
+    here, there = opened(Paho(one.port())), opened(Paho(two.port()))
+    for qos in range(3):
+        here.publish(f"{topic}/{qos}", f"of one at {qos}", qos, retain=True)
+    wait_kept(nodes, topic + "/#", {f"{topic}/{qos}": f"of one at {qos}" for qos in range(3)})
+    # Nobody has subscribed at the node where it is replaced, and where it is cleared.
+    there.publish(f"{topic}/0", "of two", 1, retain=True)
+    there.publish(f"{topic}/1", "", 1, retain=True)
+    # What AMQP can not say as a key is not heard by others' subscribers, but retained there.
+    there.publish(f"{topic}/a.b", "dotted", 1, retain=True)
+    expected = {f"{topic}/0": "of two", f"{topic}/2": "of one at 2", f"{topic}/a.b": "dotted"}
+    wait_kept(nodes, topic + "/#", expected)
+    # Killed routers know it as well, and what was cleared.
+    for node in nodes:
+        pid = node.worker("router")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        node.wait_respawned("router", pid)
+    wait_kept(nodes, topic + "/#", expected)
+    assert two.counted("router_messages_dropped") == 0
+
+
+def test_two_nodes_retain_at_once(cluster, rabbit, opened):
+    """Without RabbitMQ each for itself; with it again the later one holds at both, and what was cleared later is cleared."""
+    one, two = nodes = cluster(2)
+    topic = unique("at once")
+    here, there = opened(Paho(one.port())), opened(Paho(two.port()))
+    here.publish(f"{topic}/cleared", "first", 1, retain=True)
+    wait_kept(nodes, topic + "/#", {f"{topic}/cleared": "first"})
+    rabbit.stop()
+    here.publish(f"{topic}/a", "earlier", 1, retain=True)
+    there.publish(f"{topic}/b", "earlier", 1, retain=True)
+    there.publish(f"{topic}/a", "later", 1, retain=True)
+    here.publish(f"{topic}/b", "later", 1, retain=True)
+    here.publish(f"{topic}/cleared", "second", 1, retain=True)
+    there.publish(f"{topic}/cleared", "", 1, retain=True)
+    assert kept(one, topic + "/#") == {f"{topic}/a": "earlier", f"{topic}/b": "later", f"{topic}/cleared": "second"}
+    assert kept(two, topic + "/#") == {f"{topic}/a": "later", f"{topic}/b": "earlier"}
+    rabbit.start()
+    wait_kept(nodes, topic + "/#", {f"{topic}/a": "later", f"{topic}/b": "later"})
+
+
+@pytest.mark.timeout(120)
+def test_a_new_node_gets_what_is_retained(cluster, start_broker, rabbit, opened):
+    """And so does one whose queue was lost; and one that had messages of its own before it came shares them."""
+    one, two = cluster(2)
+    topic = unique("new")
+    here = opened(Paho(one.port(), version="5.0"))
+    for number in range(2000):
+        here.publish(f"{topic}/{number}", "x" * 100, 1, retain=True)
+    alone = start_broker()
+    with Paho(alone.port()) as client:
+        client.publish(f"{topic}/alone", "own", 1, retain=True)
+        client.publish(f"{topic}/5", "earlier than any of a cluster", 1, retain=True)
+    alone.signal(signal.SIGTERM)
+    alone.process.wait(15)
+    expected = {f"{topic}/{number}": "x" * 100 for number in range(2000)} | {f"{topic}/alone": "own"}
+    three = start_node(start_broker, rabbit, one.exchange, folder=alone.take_folder())
+    wait_kept([three, one, two], topic + "/#", expected, 60)
+    # A bridge that is away, whose queue somebody deletes.
+    folder = stop(two)
+    rabbit.ctl("delete_queue", f"apus.{two.node}")
+    here.publish(f"{topic}/6", "missed", 1, retain=True)
+    here.publish(f"{topic}/7", "", 1, retain=True)
+    two = start_node(start_broker, rabbit, one.exchange, folder=folder, node=two.node)
+    expected[f"{topic}/6"] = "missed"
+    del expected[f"{topic}/7"]
+    wait_kept([two], topic + "/#", expected, 60)
+
+
+def stop(broker):
+    broker.signal(signal.SIGTERM)
+    broker.process.wait(15)
+    return broker.take_folder()
+
+
+def test_a_program_retains(cluster, rabbit, opened):
+    """With the header of RabbitMQ's own plugin: where one node hears it, all have it."""
+    one, two = nodes = cluster(2)
+    topic = unique("program")
+    hearer = opened(Paho(one.port(), version="5.0"))
+    hearer.subscribe(topic + "/+", 1)
+    wait_bound(rabbit, one, topic + ".*")
+    program = opened(AMQP(rabbit, exchange=one.exchange))
+    program.publish(topic + ".x", "kept", headers={"x-mqtt-retain": True})
+    hearer.expect(topic + "/x", "kept")
+    wait_kept(nodes, topic + "/#", {topic + "/x": "kept"})
+    # For all nodes it can say so by RabbitMQ's CC header, whoever has subscribed.
+    program.publish(topic + ".y.z", "of all", headers={"x-mqtt-retain": True, "CC": ["$apus.all"]})
+    wait_kept(nodes, topic + "/#", {topic + "/x": "kept", topic + "/y/z": "of all"})

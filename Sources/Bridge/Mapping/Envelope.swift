@@ -12,6 +12,8 @@ struct Message: Equatable, Sendable {
     var properties: [UInt8] = []
     var qos: UInt8 = 1
     var isRetained = false
+    /// It is a broker's of the cluster that retains it, and tells the others by itself.
+    var isKeptElsewhere = false
     var isDuplicate = false
     /// Of what comes from another broker of a cluster: it is to have its effect once.
     var origin: MessageOrigin?
@@ -67,17 +69,19 @@ struct Translator: Equatable, Sendable {
     let node: [UInt8]
     let limits: (length: Int, levels: Int)
     let packetSize: Int
+    let isCluster: Bool
 
     init(_ settings: BridgeSettings) {
         keys = RoutingKeys(template: settings.template)
         node = Array(settings.node.utf8)
         limits = (Int(settings.topicLength), Int(settings.topicLevels))
         packetSize = Int(settings.packetSize)
+        isCluster = settings.isCluster
     }
 
     static func == (one: Translator, other: Translator) -> Bool {
         one.keys == other.keys && one.node == other.node && one.limits == other.limits
-            && one.packetSize == other.packetSize
+            && one.packetSize == other.packetSize && one.isCluster == other.isCluster
     }
 
     // MARK: to AMQP
@@ -88,6 +92,7 @@ struct Translator: Equatable, Sendable {
     private static let reserved =
         [
             "x-mqtt-publish-qos", "x-mqtt-dup", "x-mqtt-retain", "x-mqtt-correlation-data", "x-apus-node",
+            "x-apus-retained",
         ].map { Array($0.utf8) } + [MessageIdentity.name]
 
     /// - Parameter now: seconds since 1970.
@@ -99,7 +104,10 @@ struct Translator: Equatable, Sendable {
             Header("x-mqtt-publish-qos", .byte(Int8(message.qos))), Header("x-mqtt-dup", .boolean(message.isDuplicate)),
             Header("x-apus-node", .text(node)),
         ]
-        if message.isRetained { envelope.headers.append(Header("x-mqtt-retain", .boolean(true))) }
+        if message.isRetained {
+            envelope.headers.append(Header("x-mqtt-retain", .boolean(true)))
+            if isCluster { envelope.headers.append(Header("x-apus-retained", .boolean(true))) }
+        }
         guard !message.properties.isEmpty else { return envelope }
         let properties: Properties
         do throws(ProtocolError) {
@@ -184,6 +192,7 @@ struct Translator: Equatable, Sendable {
         default: break
         }
         message.isRetained = envelope.header("x-mqtt-retain") == .boolean(true)
+        message.isKeptElsewhere = isCluster && envelope.header("x-apus-retained") == .boolean(true)
         var properties = Properties()
         properties.contentType = try envelope.contentType.map { bytes throws(Unmappable) in
             try Self.text(bytes, "content type")
@@ -203,7 +212,8 @@ struct Translator: Equatable, Sendable {
         message.properties = Self.encode(properties)
         // The fixed header, the topic's length, the identifier and the properties' length are at most this.
         let size = 13 + message.topic.count + payload.count + message.properties.count
-        guard size <= packetSize else {
+        // What brokers say of each other's messages may be a little longer than those.
+        guard size <= packetSize || message.topic.starts(with: "$apus/".utf8) else {
             throw Unmappable("a message of \(size) bytes, more than limits.packet_size")
         }
         return message

@@ -73,6 +73,8 @@ struct Bindings {
     }
 
     private mutating func hear(_ change: Change) {
+        // Nobody's interest in it makes it more bound, and nobody's losing it less.
+        guard !always.contains(change.filter) else { return }
         if change.isWanted {
             fresh?.insert(change.filter)
             guard wanted.insert(change.filter).inserted else { return }

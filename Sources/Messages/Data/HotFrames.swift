@@ -15,6 +15,8 @@ package struct PublishFrame {
     @inlinable package static var payloadInvalid: UInt8 { 0x10 }
     /// The bit of `hasOrigin`.
     @inlinable package static var origin: UInt8 { 0x20 }
+    /// The bit of `isKeptElsewhere`.
+    @inlinable package static var keptElsewhere: UInt8 { 0x40 }
 
     @usableFromInline package let slot: UInt32
     @usableFromInline package let generation: UInt32
@@ -32,6 +34,8 @@ package struct PublishFrame {
     @inlinable package var isPayloadInvalid: Bool { flags & Self.payloadInvalid != 0 }
     /// The bridge's, of a message of another broker of the cluster.
     @inlinable package var hasOrigin: Bool { flags & Self.origin != 0 }
+    /// The bridge's: it is retained by another broker of the cluster, which tells so by itself.
+    @inlinable package var isKeptElsewhere: Bool { flags & Self.keptElsewhere != 0 }
     @inlinable package var payloadLength: Int { messageLength &- topicLength &- propertiesLength }
 
     /// Writes the head; the caller copies topic, payload and properties behind it.

@@ -50,7 +50,12 @@ extension RetainedSet {
     }
 
     /// The message at which the search rests, as it is now, or `none`.
-    func current(_ cursor: Cursor) -> UInt32 { nodes[cursor.node].content }
+    func current(_ cursor: Cursor) -> UInt32 { message(at: cursor.node) }
+
+    private func message(at node: UInt32) -> UInt32 {
+        let content = nodes[node].content
+        return content == none || self[content].isCleared ? none : content
+    }
 
     /// Ends a search that is not finished.
     mutating func end(_ cursor: inout Cursor) {
@@ -121,6 +126,7 @@ extension RetainedSet {
         let start = cursor.start
         // "#" includes the level above it (specification, section 4.7.1.2).
         let isMatch = start > filter.count || (start == filter.count - 1 && filter[start] == UInt8(ascii: "#"))
-        return isMatch && nodes[node].content != none ? .message(nodes[node].content) : .nothingYet
+        guard isMatch, message(at: node) != none else { return .nothingYet }
+        return .message(nodes[node].content)
     }
 }

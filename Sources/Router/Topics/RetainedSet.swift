@@ -14,7 +14,8 @@ enum RetainedRefused: Error, Equatable {
     case tooManyBytes
 }
 
-/// What is kept of a message beside its bytes.
+/// What is kept of a message beside its bytes. One without a payload is none (MQTT 5 §3.3.1.3): it says that the topic was cleared,
+/// for the brokers of a cluster.
 struct RetainedMessage {
     /// The node whose path is the topic.
     var node: UInt32
@@ -26,7 +27,10 @@ struct RetainedMessage {
     var qos: UInt8
     /// Seconds of the store's clock at which it is of no use any more; 0: never.
     var expiresAt: UInt32 = 0
+    /// In a cluster: which of two of a topic is the later one. 0: it is from a time before that.
+    var stamp: UInt64 = 0
 
+    var isCleared: Bool { payloadLength == 0 }
     /// Bytes of payload and properties.
     var stored: Int { Int(payloadLength) + Int(propertiesLength) }
     /// Bytes of topic, payload and properties.
@@ -39,6 +43,8 @@ struct RetainedSet: ~Copyable {
         var messages = 1_000_000
         /// Of topics, payloads and properties.
         var bytes = 1 << 30
+        /// Topics that are known as cleared.
+        var cleared = 65_536
     }
 
     /// May become lower than what there is: then nothing is forgotten, but nothing is added either.
@@ -48,6 +54,8 @@ struct RetainedSet: ~Copyable {
     private var messages = Table<RetainedMessage>()
     private var free = none
     private(set) var count = 0
+    /// Topics that are known as cleared; they are not counted as messages.
+    private(set) var cleared = 0
     /// What `limits.bytes` bounds.
     private(set) var bytes = 0
 
@@ -59,30 +67,42 @@ struct RetainedSet: ~Copyable {
     /// A message by the number that `find(_:)` or a match gave, valid until the next change.
     subscript(number: UInt32) -> RetainedMessage { messages[Int(number)] }
 
-    /// The number of the message retained for `topic`, or `none`.
+    /// All numbers that messages may have; `has(_:)` tells which do.
+    var numbers: Range<UInt32> { 0..<UInt32(messages.count) }
+
+    /// Whether there is a message with this number, or a topic that is known as cleared.
+    func has(_ number: UInt32) -> Bool { nodes[messages[Int(number)].node].content == number }
+
+    /// The number of the message retained for `topic`, or of its being known as cleared, or `none`.
     func find(_ topic: Span<UInt8>) -> UInt32 {
         let node = node(of: topic)
         return node == none ? none : nodes[node].content
     }
 
-    /// Retains a message, in place of the topic's former one [MQTT-3.3.1-5].
+    /// Retains a message, in place of the topic's former one [MQTT-3.3.1-5], or notes that the topic was cleared.
     ///
     /// Replacing needs no room among the messages, and none among the bytes either where it takes no more of them.
+    /// - Parameter payload: empty: the topic was cleared.
     mutating func set(
-        _ topic: Span<UInt8>, payload: Span<UInt8>, properties: Span<UInt8>, qos: UInt8, expiresAt: UInt32 = 0
+        _ topic: Span<UInt8>, payload: Span<UInt8>, properties: Span<UInt8>, qos: UInt8, expiresAt: UInt32 = 0,
+        stamp: UInt64 = 0
     ) throws(RetainedRefused) {
         var message = RetainedMessage(
             node: node(of: topic), place: 0, topicLength: UInt32(topic.count), payloadLength: UInt32(payload.count),
-            propertiesLength: UInt32(properties.count), qos: qos, expiresAt: expiresAt)
+            propertiesLength: UInt32(properties.count), qos: qos, expiresAt: expiresAt, stamp: stamp)
         let known = message.node == none ? none : nodes[message.node].content
         let surcharge = Self.surcharge(topic)
         let former = known == none ? 0 : messages[Int(known)].size + surcharge
         let wanted = message.size + surcharge
-        guard known != none || count < limits.messages else { throw .tooManyMessages }
+        let isThere = known != none && messages[Int(known)].isCleared == message.isCleared
+        let hasRoom = message.isCleared ? cleared < limits.cleared : count < limits.messages
+        guard isThere || hasRoom else { throw .tooManyMessages }
         guard wanted <= former || bytes - former + wanted <= limits.bytes else { throw .tooManyBytes }
         bytes += wanted - former
         if known != none {
             let old = messages[Int(known)]
+            tally(old, -1)
+            tally(message, 1)
             message.place = old.place
             if !pool.interchangeable(old.stored, message.stored) {
                 pool.free(old.place, old.stored)
@@ -104,7 +124,7 @@ struct RetainedSet: ~Copyable {
         guard number != none else { return }
         let message = messages[Int(number)]
         bytes -= message.size + Self.surcharge(topic)
-        count -= 1
+        tally(message, -1)
         pool.free(message.place, message.stored)
         messages[Int(number)].place = free
         free = number
@@ -136,8 +156,12 @@ struct RetainedSet: ~Copyable {
         for index in more.indices { room[start &+ index] = more[index] }
     }
 
+    private mutating func tally(_ message: RetainedMessage, _ change: Int) {
+        if message.isCleared { cleared += change } else { count += change }
+    }
+
     private mutating func insert(_ message: RetainedMessage) -> UInt32 {
-        count += 1
+        tally(message, 1)
         guard free != none else {
             messages.append(message)
             return UInt32(messages.count - 1)

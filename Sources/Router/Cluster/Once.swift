@@ -38,20 +38,20 @@ extension Router {
             publication.needsCommit = true
             return answerPublication()
         }
-        if !message.isOfTheBroker, message.retain && !replay.isStored || isStoreFull {
-            guard admit(message, isPayloadInvalid: false) else { return }
+        let isForBrokers = message.isOfTheBroker
+        if isForBrokers {
+            // What is not understood is refused like a client's.
+            guard hearCluster(message) || admit(message, isPayloadInvalid: false) else { return }
+        } else if message.retain && !frame.isKeptElsewhere && !replay.isStored || isStoreFull {
+            guard admit(message, isPayloadInvalid: false, isKeptElsewhere: frame.isKeptElsewhere) else { return }
         }
         if verdict == .new {
             seen.insert(origin, at: links[link].frameStart)
             // Where nothing can be written it counts as taken all the same.
             if !isStoreFull { publication.needsCommit = true }
         }
-        if message.isOfTheBroker {
-            hearCluster(message)
-        } else if replay.isActive {
-            routeAnew(message)
-        } else {
-            route(message)
+        if !isForBrokers {
+            if replay.isActive { routeAnew(message) } else { route(message) }
         }
         answerPublication()
     }

@@ -9,21 +9,18 @@ import Testing
 @Suite struct ClaimsTests {
     /// What the bridge is given that the router says to other brokers, but for the bench's own client.
     static func said(_ bench: inout RouterBench) throws -> [Claim] {
-        try bench.hear(1).filter { $0[4] == FrameType.deliver.rawValue }.compactMap { bytes in
-            let frame = try DeliverFrame(bytes.span.raw, at: 0, try #require(try FrameHead.read(bytes.span.raw, at: 0)))
-            let start = DeliverFrame.headByteCount
-            guard Array(bytes[start..<(start + frame.topicLength)]) == Claim.topic else { return nil }
-            let payload = Array(bytes[(start + frame.topicLength)..<(start + frame.topicLength + frame.payloadLength)])
-            let claim = Claim(payload: payload.span.raw)
-            return claim?.clientIdentifier == Array("publisher".utf8) ? nil : claim
-        }
+        try Talk.said(&bench, Claim.topic).flatMap { bytes in
+            let claims = Claim.all(in: bytes.span.raw)
+            return try #require(claims)
+        }.filter { $0.clientIdentifier != Array("publisher".utf8) }.sorted { $0.acceptNumber < $1.acceptNumber }
     }
 
     static func heard(
         _ number: UInt64, _ client: String, at acceptNumber: UInt64, isClean: Bool = false
     ) throws -> [UInt8] {
-        let claim = Claim(acceptNumber: acceptNumber, isClean: isClean, clientIdentifier: Array(client.utf8))
-        return try OnceTests.frame(number, claim.payload, topic: "$apus/claim", identifier: UInt16(number))
+        var payload = [Claim.version]
+        Claim(acceptNumber: acceptNumber, isClean: isClean, clientIdentifier: Array(client.utf8)).append(to: &payload)
+        return try OnceTests.frame(number, payload, topic: "$apus/claim", identifier: UInt16(number))
     }
 
     static func reasons(_ bench: inout RouterBench) throws -> [UInt8] {
@@ -91,16 +88,55 @@ import Testing
         next.kill()
     }
 
-    @Test func whatIsNoClaimChangesNothing() throws {
+    @Test func theBridgesOwnNameIsNobodysToClaim() throws {
         var bench = try OnceTests.joined()
         let connected = bench.router.connectionCount
         bench.say(1, try Self.heard(1, "$bridge/rabbitmq", at: .max))
-        bench.say(1, try OnceTests.frame(2, [1, 2, 3], topic: "$apus/claim", identifier: 2))
-        bench.say(1, try OnceTests.frame(3, [1, 2, 3], topic: "$apus/else", identifier: 3))
         let answers = bench.answers(1)
-        #expect(answers.count == 3)
+        #expect(answers.count == 1)
         let still = bench.router.connectionCount
         #expect(still == connected)
+        bench.kill()
+    }
+
+    /// What is not understood is refused and counted, as a client's is.
+    @Test(arguments: [
+        ("$apus/claim", [1, 2, 3]), ("$apus/claim", []), ("$apus/claim", [1] + Array(repeating: 0, count: 11)),
+        ("$apus/claim", [2] + Array(repeating: 0, count: 8) + [0, 1, 0, 65]), ("$apus/retained", [9]),
+        ("$apus/retained", [1, 0]), ("$apus/sync", [1, 1, 0]), ("$apus/else", [1]), ("$SYS/broker/version", [1]),
+    ] as [(String, [UInt8])]) func whatIsNotUnderstoodIsRefused(_ topic: String, _ payload: [UInt8]) throws {
+        var bench = try OnceTests.joined()
+        bench.say(1, try OnceTests.frame(1, payload, topic: topic))
+        let refusals = bench.hear(1).filter { $0[4] == FrameType.refusal.rawValue }.count
+        #expect(refusals == 1)
+        let denied = bench.router.counters[RouterCounter.publishesDenied.rawValue]
+        #expect(denied == 1)
+        bench.kill()
+    }
+
+    /// Another bridge, or router: what the one before was told may not have arrived.
+    @Test func whoBeginsTellsOfEverybody() throws {
+        var bench = try OnceTests.joined()
+        for slot in 2..<600 { bench.connect(0, UInt32(slot), "client \(slot)", accept: UInt64(slot)) }
+        _ = try Self.said(&bench)
+        bench.router.beginTalk()
+        let said = try Self.said(&bench)
+        #expect(said.map(\.acceptNumber) == Array(2..<600))
+        bench.kill()
+    }
+
+    /// RabbitMQ is away: one word a client waits, the last, and with the clean start of any.
+    @Test func whatWaitsIsOneWordAClient() throws {
+        var bench = try OnceTests.joined()
+        OnceTests.say(&bench, CongestionFrame(slot: 1, generation: 1, congested: true))
+        bench.connect(0, 2, "mover", accept: 7)
+        bench.disconnect(0, 2)
+        bench.connect(0, 3, "mover", accept: 9, expiry: 10)
+        let waiting = bench.router.sessions[bench.router.bridge].queue.waiting
+        #expect(waiting == 0)
+        OnceTests.say(&bench, CongestionFrame(slot: 1, generation: 1, congested: false))
+        let said = try Self.said(&bench)
+        #expect(said == [Claim(acceptNumber: 9, isClean: true, clientIdentifier: Array("mover".utf8))])
         bench.kill()
     }
 
