@@ -51,6 +51,12 @@ struct BindingsTests {
             var server = Server()
             server.perform(&bindings)
             #expect(server.sides == [.b: limit == 1 ? ["#", "$own/#"] : ["a", "b", "$own/#"]])
+            // A client's interest in it comes and goes.
+            for isWanted in [true, false] {
+                bindings.hear([.init(filter: "$own/#", isWanted: isWanted)], begins: false, isWhole: false)
+                server.perform(&bindings)
+                #expect(server.sides[.b]?.contains("$own/#") == true)
+            }
         }
     }
 

@@ -30,6 +30,29 @@ import Testing
         return try Properties(decoding: bytes.span, 0..<bytes.count, of: .publish, from: .client)
     }
 
+    /// A broker of a cluster tells by itself what it retains; what a program retains is for whoever hears it.
+    @Test func inAClusterWhoRetainsSaysSo() throws {
+        var settings = Self.settings()
+        settings.isCluster = true
+        let one = Translator(settings)
+        settings.node = "two"
+        let two = Translator(settings)
+        var message = Message(topic: Self.bytes("a/b"), payload: Self.bytes("x"))
+        message.isRetained = true
+        var envelope = try one.envelope(of: message, now: 1)
+        #expect(envelope.header("x-apus-retained") == .boolean(true))
+        let heard = try two.message(key: Self.bytes("a.b"), envelope, payload: message.payload, isRedelivered: false)
+        #expect(heard?.isRetained == true && heard?.isKeptElsewhere == true)
+        let properties = try Self.decoded(try #require(heard))
+        #expect(properties.userProperties.isEmpty)
+        envelope.headers.removeAll { $0.name == Self.bytes("x-apus-retained") }
+        let program = try two.message(key: Self.bytes("a.b"), envelope, payload: message.payload, isRedelivered: false)
+        #expect(program?.isRetained == true && program?.isKeptElsewhere == false)
+        // Outside a cluster it is nobody's word.
+        let alone = try Self.translator.envelope(of: message, now: 1)
+        #expect(alone.header("x-apus-retained") == nil)
+    }
+
     @Test func aPlainMessage() throws {
         let message = Message(topic: Self.bytes("a/b"), payload: Self.bytes("x"))
         let envelope = try Self.translator.envelope(of: message, now: 1_700_000_000)

@@ -18,6 +18,8 @@ extension Router {
     /// Whether other brokers are to know what is retained for a topic: whether its messages go there.
     mutating func isShared(_ topic: Span<UInt8>) -> Bool {
         guard isInCluster, topic[0] != UInt8(ascii: "$") else { return false }
+        // As it is without `outbound`; what is matched needs no room among the topics that are matched often.
+        if settings.bridge?.items.contains(where: { $0.filter == [UInt8(ascii: "#")] }) == true { return true }
         let rows = tree.match(topic)
         return rows.indices.contains { !tree[$0].isGroup && tree[$0].session == UInt32(bridge) }
     }
@@ -53,7 +55,8 @@ extension Router {
         let payload = Int(kept.topicLength)
         let properties = payload + Int(kept.payloadLength)
         return RetainedItem(
-            stamp: stamp(of: number), secondsLeft: kept.expiresAt == 0 ? 0 : max(1, kept.expiresAt - min(kept.expiresAt, now)),
+            stamp: stamp(of: number),
+            secondsLeft: kept.expiresAt == 0 ? 0 : max(1, kept.expiresAt - min(kept.expiresAt, now)),
             qos: kept.qos, name: Array(bytes[..<payload]), payload: Array(bytes[payload..<properties]),
             properties: Array(bytes[properties...]))
     }

@@ -100,11 +100,13 @@ import Testing
     }
 
     /// What is not understood is refused and counted, as a client's is.
-    @Test(arguments: [
-        ("$apus/claim", [1, 2, 3]), ("$apus/claim", []), ("$apus/claim", [1] + Array(repeating: 0, count: 11)),
-        ("$apus/claim", [2] + Array(repeating: 0, count: 8) + [0, 1, 0, 65]), ("$apus/retained", [9]),
-        ("$apus/retained", [1, 0]), ("$apus/sync", [1, 1, 0]), ("$apus/else", [1]), ("$SYS/broker/version", [1]),
-    ] as [(String, [UInt8])]) func whatIsNotUnderstoodIsRefused(_ topic: String, _ payload: [UInt8]) throws {
+    @Test(
+        arguments: [
+            ("$apus/claim", [1, 2, 3]), ("$apus/claim", []), ("$apus/claim", [1] + Array(repeating: 0, count: 11)),
+            ("$apus/claim", [2] + Array(repeating: 0, count: 8) + [0, 1, 0, 65]), ("$apus/retained", [9]),
+            ("$apus/retained", [1, 0]), ("$apus/sync", [1, 1, 0]), ("$apus/else", [1]), ("$SYS/broker/version", [1]),
+        ] as [(String, [UInt8])]) func whatIsNotUnderstoodIsRefused(_ topic: String, _ payload: [UInt8]) throws
+    {
         var bench = try OnceTests.joined()
         bench.say(1, try OnceTests.frame(1, payload, topic: topic))
         let refusals = bench.hear(1).filter { $0[4] == FrameType.refusal.rawValue }.count

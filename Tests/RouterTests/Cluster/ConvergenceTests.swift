@@ -39,7 +39,9 @@ import Testing
         /// - Parameter loses: it is lost.
         /// - Returns: whether there was one.
         func deliver(loses: Bool = false) throws -> Bool {
-            let pairs = nodes.indices.flatMap { one in nodes.indices.map { (one, $0) } }.filter { !mail[$0][$1].isEmpty }
+            let pairs = nodes.indices.flatMap { one in nodes.indices.map { (one, $0) } }.filter {
+                !mail[$0][$1].isEmpty
+            }
             guard let (sender, receiver) = pairs.randomElement(using: &random) else { return false }
             let message = mail[sender][receiver].removeFirst()
             guard !loses else { return true }
