@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -396,6 +397,54 @@ def test_a_new_node_gets_what_is_retained(cluster, start_broker, rabbit, opened)
     expected[f"{topic}/6"] = "missed"
     del expected[f"{topic}/7"]
     wait_kept([two], topic + "/#", expected, 60)
+
+
+@pytest.mark.timeout(150)
+def test_retained_messages_through_deaths(cluster, rabbit, opened):
+    """Clients retain and clear the same topics at both nodes while everything dies: in the end both nodes have the same."""
+    nodes = cluster(2)
+    topic = unique("deaths")
+    ends, counts = threading.Event(), [0, 0]
+
+    def change(index):
+        with Paho(nodes[index].port(), version="5.0") as client:
+            while not ends.is_set():
+                number = counts[index]
+                client.publish(f"{topic}/{number % 40}", "" if number % 7 == 0 else f"{index}: {number}", 1, retain=True)
+                counts[index] += 1
+
+    threads = [threading.Thread(target=change, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+
+    def more(count=200):
+        goals = [each + count for each in counts]
+        wait_until(lambda: all(each >= goal for each, goal in zip(counts, goals)), "clients to go on", 30)
+
+    try:
+        for role in ("router", "bridge"):
+            for node in nodes:
+                more()
+                pid = node.worker(role)["pid"]
+                os.kill(pid, signal.SIGKILL)
+                node.wait_respawned(role, pid)
+        more()
+        rabbit.kill()
+        more()
+        rabbit.start()
+        for node in nodes:
+            wait_joined(node)
+        more()
+    finally:
+        ends.set()
+        for thread in threads:
+            thread.join()
+
+    def agree():
+        one, two = (kept(node, topic + "/#") for node in nodes)
+        return one == two and len(one) > 20
+
+    wait_until(agree, "both nodes to have the same", 90)
 
 
 def stop(broker):
