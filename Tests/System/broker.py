@@ -159,13 +159,14 @@ class Broker:
 
     listeners, limits, store, supervisor, auth, log, bridge: tables of the configuration; top: keys above the tables.
     prefix: a command that execs its arguments (prlimit …); environment: added to the broker's.
-    folder: one that an earlier broker left behind; ready: whether to wait for READY=1.
+    folder: one that an earlier broker left behind; ready: whether to wait for READY=1; binaries: the folder of others than BIN.
     """
 
     running = []
 
     def __init__(self, listeners=(MQTT, WEB), limits=None, supervisor=None, auth=None, log=None, top=None, prefix=(),
-                 environment=None, pass_fds=(), folder=None, ready=True, store=None, bridge=None):
+                 environment=None, pass_fds=(), folder=None, ready=True, store=None, bridge=None, binaries=BIN):
+        self.binaries = binaries
         self.folder = folder or Path(tempfile.mkdtemp(prefix="apus-"))
         self.config = self.folder / "apus.toml"
         self.control = self.folder / "run" / "control.sock"
@@ -174,7 +175,7 @@ class Broker:
         self.notify = NotifySocket(self.folder / "notify")
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "NOTIFY_SOCKET": self.notify.path, **(environment or {})}
         self.process = subprocess.Popen(
-            [*prefix, BIN / "apusd", "--config", self.config], env=env, stdin=subprocess.DEVNULL,
+            [*prefix, binaries / "apusd", "--config", self.config], env=env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=pass_fds,
             start_new_session=True, cwd=self.folder)
         self.pid = self.process.pid
@@ -206,7 +207,7 @@ class Broker:
 
     def ctl(self, *arguments, check=True, timeout=20):
         result = subprocess.run(
-            [BIN / "apusctl", "--socket", self.control, *arguments], capture_output=True, text=True, timeout=timeout)
+            [self.binaries / "apusctl", "--socket", self.control, *arguments], capture_output=True, text=True, timeout=timeout)
         if check and result.returncode:
             raise BrokerError(f"apusctl {' '.join(arguments)} exited with {result.returncode}: {result.stderr}")
         return result
