@@ -36,6 +36,7 @@ extension Router {
             end(Int(former), publishWill: true)
         }
         guard sessionCount < Int(settings.sessions) else {
+            count(.sessionsRefused)
             Journal.log(.limitReached, [.limit: "limits.sessions", .reason: "\(settings.sessions) sessions exist"])
             return refuse(link, frame, .quotaExceeded)
         }
@@ -140,6 +141,7 @@ extension Router {
         links[link].slots[Int(frame.slot)] = UInt32(number) + 1
         wills[UInt32(number)] = frame.will
         connectionCount += 1
+        count(.connects)
         mostConnections = max(mostConnections, connectionCount)
     }
 

@@ -111,7 +111,7 @@ extension Router {
                     expiresAt: UInt32(clamping: row.message.expiresAt))
             } catch {
                 // The limits have been lowered: what is stored stays there until they are raised again.
-                count(.retainedRefused)
+                count(refusal(error))
             }
         }
         clearExpiredRetained()

@@ -60,6 +60,7 @@ extension Router {
             return false
         }
         guard sessions[publisher].incoming.count < Int(settings.inFlight) else {
+            count(.inFlightExceeded)
             dismiss(publisher, .receiveMaximumExceeded)
             return false
         }

@@ -57,13 +57,14 @@ extension Router {
         let limits = queueLimits(number)
         // One that is larger than the whole queue may be makes no room by dropping the others.
         if UInt64(size) > limits.bytes, limits.policy == .dropOldest {
-            countDropped(number)
+            countDropped(number, .queueBytesExceeded)
             return false
         }
         while sessions[number].queue.waiting >= limits.messages
             || sessions[number].queue.bytes + UInt64(size) > limits.bytes
         {
-            countDropped(number)
+            let isLong = sessions[number].queue.waiting >= limits.messages
+            countDropped(number, isLong ? .queueMessagesExceeded : .queueBytesExceeded)
             switch limits.policy {
             case .dropNewest: return false
             case .disconnect:
@@ -84,7 +85,7 @@ extension Router {
         return (settings.queueMessages, settings.queueBytes, settings.queuePolicy)
     }
 
-    private mutating func countDropped(_ number: Int, by amount: Int = 1) {
+    private mutating func countDropped(_ number: Int, _ limit: RouterCounter, by amount: Int = 1) {
         count(.messagesDropped, by: amount)
         if number == bridge { count(.bridgeDropped, by: amount) }
     }
@@ -123,7 +124,7 @@ extension Router {
         durables.setStored(durables[durable].stored - more, of: durable)
         sessions[number].queue.waiting -= more
         sessions[number].queue.bytes -= min(trim.bytes, sessions[number].queue.bytes)
-        countDropped(number, by: Int(more))
+        countDropped(number, .queueBytesExceeded, by: Int(more))
     }
 
     /// Counts an entry as one that waits; the cursor comes to it.

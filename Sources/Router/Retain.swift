@@ -78,7 +78,7 @@ extension Router {
                 topic, payload: octets.extracting(message.topicLength..<payloadEnd),
                 properties: octets.extracting(payloadEnd..<octets.count), qos: message.qos, expiresAt: expiresAt)
         } catch {
-            count(.retainedRefused)
+            count(refusal(error))
             let (limit, most) =
                 switch error {
                 case .tooManyMessages: ("limits.retained_messages", "\(retained.limits.messages) messages")
@@ -95,5 +95,12 @@ extension Router {
                 expiresAt: UInt64(expiresAt)), qos: message.qos, message.bytes)
         publication.needsCommit = true
         return true
+    }
+
+    func refusal(_ reason: RetainedRefused) -> RouterCounter {
+        switch reason {
+        case .tooManyMessages: .retainedRefused
+        case .tooManyBytes: .retainedBytesRefused
+        }
     }
 }
