@@ -87,6 +87,7 @@ extension Router {
 
     private mutating func countDropped(_ number: Int, _ limit: RouterCounter, by amount: Int = 1) {
         count(.messagesDropped, by: amount)
+        count(limit, by: amount)
         if number == bridge { count(.bridgeDropped, by: amount) }
     }
 
@@ -104,7 +105,7 @@ extension Router {
         let bytes = sessions[number].queue.bytes + UInt64(size)
         log.trim(
             UInt32(number), messages: 1, bytes: bytes > limits.bytes ? bytes - limits.bytes : 0)
-        durables.setStored(durables[Int(durable)].stored - 1, of: Int(durable))
+        durables.removeStored(bytes: 0, of: Int(durable))
         sessions[number].queue.waiting -= 1
         return false
     }
@@ -116,12 +117,12 @@ extension Router {
         let durable = Int(sessions[number].durable)
         if trim.messages == 0 {
             // All that is left has an identifier, and stays.
-            durables.setStored(durables[durable].stored + 1, of: durable)
+            durables.addStored(bytes: 0, of: durable)
             sessions[number].queue.waiting += 1
             return
         }
         let more = UInt32(min(trim.messages > 1 ? trim.messages - 1 : 0, UInt64(durables[durable].stored)))
-        durables.setStored(durables[durable].stored - more, of: durable)
+        durables.removeStored(more, bytes: trim.bytes, of: durable)
         sessions[number].queue.waiting -= more
         sessions[number].queue.bytes -= min(trim.bytes, sessions[number].queue.bytes)
         countDropped(number, .queueBytesExceeded, by: Int(more))

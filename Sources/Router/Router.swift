@@ -110,6 +110,10 @@ package struct Router: ~Copyable {
     /// What was last published under `$SYS`, and the milliseconds at which it is looked at next.
     var systemValues: [String: [UInt8]] = [:]
     var systemTopicsAt: UInt64 = 0
+    var load = LoadAverages()
+    /// Bytes of memory when that was last looked at, and the most of them.
+    var memory: UInt64 = 0
+    var mostMemory: UInt64 = 0
     let startedAt = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     var isStopped = false
 

@@ -57,7 +57,7 @@ extension Router {
             guard durables[durable].stored > 0, sequence > durables[durable].loadedThrough else {
                 return unwrite(number, sequence)
             }
-            durables.setStored(durables[durable].stored - 1, of: durable)
+            durables.removeStored(bytes: bytes, of: durable)
             sessions[number].queue.waiting -= 1
             sessions[number].queue.bytes -= min(bytes, sessions[number].queue.bytes)
         case .retained: break
