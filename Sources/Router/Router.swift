@@ -65,6 +65,8 @@ package struct Router: ~Copyable {
     var readers: [UInt32] = []
     /// Nothing that would have to be stored is taken.
     var isStoreFull = false
+    /// The last transaction failed.
+    var isStoreFailing = false
     /// The store is behind: listeners are not read.
     var isHeld = false
     /// Milliseconds of the router's clock before which the store is given nothing, because it failed.

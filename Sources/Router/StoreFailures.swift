@@ -12,6 +12,7 @@ extension Router {
     /// up, and its publishers are told.
     mutating func storeFailed(_ transaction: UInt64, _ failed: ChangeLog, _ failure: StoreFailure) {
         count(.storeFailures)
+        isStoreFailing = true
         switch failure {
         case .full:
             if !isStoreFull { Journal.log(.storeFull, [.reason: "a transaction found no room"]) }
