@@ -37,7 +37,9 @@ extension Listener {
 
     /// Writes the router's acknowledgements to the clients they are for.
     @inline(__always)
-    mutating func acknowledge(_ bytes: RawSpan, at offset: Int, _ header: FrameHead) throws(FrameError) {
+    mutating func acknowledge(
+        _ bytes: RawSpan, at offset: Int, _ header: FrameHead, _ tally: inout OutputTally
+    ) throws(FrameError) {
         guard header.length & 7 == 0 else { throw FrameError("an Acknowledge frame with half an entry") }
         var position = offset &+ FrameHead.byteCount
         let end = offset &+ header.length
@@ -61,6 +63,7 @@ extension Listener {
                 continue
             }
             packet.store(Self.packetWord(entry), at: 0)
+            tally.answers &+= 1
             restoreWindow(entry, slot)
         }
     }

@@ -9,6 +9,7 @@ import WebSocket
 extension Listener {
     /// Appends an encoded MQTT packet.
     mutating func appendPacket(_ slot: Int, _ packet: [UInt8]) {
+        count(.answersSent)
         if transport(slot) == .mqtt {
             appendBytes(slot, packet)
         } else {

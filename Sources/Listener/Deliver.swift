@@ -11,7 +11,9 @@ import WebSocket
 extension Listener {
     /// Applies a Deliver frame.
     @inline(__always)
-    mutating func deliver(_ bytes: RawSpan, at offset: Int, _ header: FrameHead) throws(FrameError) {
+    mutating func deliver(
+        _ bytes: RawSpan, at offset: Int, _ header: FrameHead, _ tally: inout OutputTally
+    ) throws(FrameError) {
         let frame = try DeliverFrame(bytes, at: offset, header)
         json.beginMessage()
         var position = offset &+ frame.recipientsOffset
@@ -25,7 +27,8 @@ extension Listener {
                 arena[slot].state == ConnectionState.connected.rawValue
             else { continue }
             arena.touch(slot)
-            count(.messagesSent)
+            tally.messages &+= 1
+            tally.payload &+= frame.payloadLength
             if recipient.qos > 0 {
                 arena.delivered(recipient.packetIdentifier, slot: slot, keepsWindow: keepsWindow(slot))
             }

@@ -59,13 +59,14 @@ extension Listener {
     }
 
     /// Terms that this broker does not grant.
-    private func checkTerms(_ connect: Connect) throws(ProtocolError) {
+    private mutating func checkTerms(_ connect: Connect) throws(ProtocolError) {
         if connect.properties.authenticationMethod != nil {
             throw ProtocolError(
                 reason: .badAuthenticationMethod, what: "an authentication method that is not known",
                 clause: "MQTT-4.12.0-1")
         }
         guard connect.clientIdentifier.utf8.count <= Int(settings.clientIdentifierLength) else {
+            count(.clientIdentifiersTooLong)
             throw ProtocolError(
                 reason: .clientIdentifierNotValid, what: "a client identifier above limits.client_id_length",
                 clause: "MQTT-3.1.3-8")

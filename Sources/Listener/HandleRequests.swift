@@ -26,6 +26,7 @@ extension Listener {
         _ slot: Int, _ octets: Span<UInt8>, _ offset: Int, _ header: FixedHeader
     ) throws(ProtocolError) {
         let version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
+        // A filter beyond the limits is one that nobody has, or has from before a reload: the router knows.
         let packet = try Unsubscribe(decoding: octets, at: offset, header: header, version: version)
         tellRouter(
             UnsubscribeFrame(
@@ -52,10 +53,8 @@ extension Listener {
     }
 
     /// Filters beyond the limits are refused.
-    func checkFilter(_ filter: String) throws(ProtocolError) {
-        let bytes = filter.utf8
-        let levels = bytes.reduce(1) { $0 + ($1 == UInt8(ascii: "/") ? 1 : 0) }
-        guard levels <= Int(settings.topicLevels), bytes.count <= Int(settings.topicLength) else {
+    mutating func checkFilter(_ filter: String) throws(ProtocolError) {
+        guard isWithinLimits(filter.utf8.span) else {
             throw ProtocolError(
                 reason: .topicFilterInvalid, what: "a topic filter beyond limits.topic_levels or limits.topic_length",
                 clause: "MQTT-4.7.3-1")

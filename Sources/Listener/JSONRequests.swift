@@ -46,7 +46,7 @@ extension Listener {
                     packetIdentifier: expectAnswer(slot, request), identifier: 0,
                     items: [SubscribeFrame.Item(filter: Array(json.scratch[request.topic]), options: options)]))
         case .unsubscribe:
-            try checkJSONFilter(request)
+            try checkJSONFilter(request, hasLimits: false)
             tellRouter(
                 UnsubscribeFrame(
                     slot: UInt32(slot), generation: arena[slot].generation,
@@ -66,6 +66,7 @@ extension Listener {
         }
         let identifier = request.clientId.map { Array(json.scratch[$0]) } ?? []
         guard identifier.count <= Int(settings.clientIdentifierLength), !identifier.contains(0) else {
+            if identifier.count > Int(settings.clientIdentifierLength) { count(.clientIdentifiersTooLong) }
             throw JSONError(
                 .invalid, "ClientId is longer than limits.client_id_length, or holds U+0000.", id: request.id)
         }
@@ -115,6 +116,7 @@ extension Listener {
         }
         let length = PublishFrame.headByteCount + request.topic.count + request.payload.count
         guard request.topic.count + request.payload.count <= Int(settings.packetSize) else {
+            count(.packetsTooLarge)
             throw JSONError(.tooLarge, "The message is larger than limits.packet_size.", id: request.id)
         }
         let identifier = expectAnswer(slot, request)
@@ -128,13 +130,14 @@ extension Listener {
         frame.copy(json.scratch[request.topic].span.raw, at: PublishFrame.headByteCount)
         frame.copy(json.scratch[request.payload].span.raw, at: PublishFrame.headByteCount + request.topic.count)
         count(.messagesReceived)
+        count(.payloadBytesReceived, by: request.payload.count)
     }
 
-    private func checkJSONFilter(_ request: JSONRequest) throws(JSONError) {
+    private mutating func checkJSONFilter(_ request: JSONRequest, hasLimits: Bool = true) throws(JSONError) {
         let filter = json.scratch[request.topic]
         do throws(ProtocolError) {
             try TopicFilter.check(filter.span)
-            try checkLongTopic(filter.span)
+            if hasLimits { try checkLongTopic(filter.span) }
         } catch {
             throw JSONError(.invalid, "Topic: \(error.what).", id: request.id)
         }

@@ -41,7 +41,7 @@ package struct Listener: ~Copyable {
     var unreportedBatches = 0
 
     var clock = LoopClock()
-    var counters = InlineArray<14, UInt64>(repeating: 0)
+    var counters = InlineArray<22, UInt64>(repeating: 0)
     /// The slot that was looked at last for time-outs, when that was, and what is due since, in slots × milliseconds.
     var sweepPosition = 0
     var sweptAt: UInt64 = 1000

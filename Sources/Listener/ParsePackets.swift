@@ -14,6 +14,8 @@ extension Listener {
     mutating func parsePackets(_ slot: Int, _ bytes: RawSpan) -> Progress {
         var progress = Progress()
         let octets = bytes.octets
+        var tally = InputTally()
+        defer { add(tally) }
         if arena[slot].state == ConnectionState.connecting.rawValue, octets.count > 0 {
             hold(slot)
             return progress
@@ -24,6 +26,7 @@ extension Listener {
                 guard let header = try FixedHeader.read(octets, at: progress.consumed, version: version) else { break }
                 let length = header.packetLength
                 guard length <= Int(settings.packetSize) else {
+                    count(.packetsTooLarge)
                     throw ProtocolError(
                         reason: .packetTooLarge, what: "a packet above limits.packet_size", clause: "MQTT-3.1.2-24")
                 }
@@ -32,20 +35,23 @@ extension Listener {
                     break
                 }
                 if header.type == .publish, arena[slot].state == ConnectionState.connected.rawValue {
-                    guard try publish(slot, bytes, progress.consumed, header, version) else { break }
+                    guard try publish(slot, bytes, progress.consumed, header, version, &tally) else { break }
                 } else {
                     guard try handle(slot, bytes, progress.consumed, header) else { break }
-                    guard state(slot).isOpen else { break }
-                    if state(slot) == .connecting {
+                    let state = state(slot)
+                    if state == .connecting || !state.isOpen {
+                        tally.packets &+= 1
                         // What follows CONNECT waits for its answer, even if it is malformed.
-                        progress.consumed &+= length
-                        if progress.consumed < octets.count { hold(slot) }
+                        if state == .connecting {
+                            progress.consumed &+= length
+                            if progress.consumed < octets.count { hold(slot) }
+                        }
                         break
                     }
                     version = ProtocolVersion(rawValue: arena[slot].version) ?? .v3_1_1
                 }
                 progress.consumed &+= length
-                counters[ListenerCounter.packetsReceived.rawValue] &+= 1
+                tally.packets &+= 1
             }
         } catch {
             violate(slot, error)
@@ -57,14 +63,20 @@ extension Listener {
     /// - Returns: false when there is no credit: the packet stays where it is.
     @inline(__always)
     private mutating func publish(
-        _ slot: Int, _ bytes: RawSpan, _ offset: Int, _ header: FixedHeader, _ version: ProtocolVersion
+        _ slot: Int, _ bytes: RawSpan, _ offset: Int, _ header: FixedHeader, _ version: ProtocolVersion,
+        _ tally: inout InputTally
     ) throws(ProtocolError) -> Bool {
         guard hasCredit(.work) else {
             hold(slot)
             return false
         }
         let packet = try PublishHeader(bytes.octets, at: offset, header: header, version: version)
-        if version == .v5 { return try publishVersion5(slot, bytes, packet, header.flags) }
+        if version == .v5 {
+            guard try publishVersion5(slot, bytes, packet, header.flags) else { return false }
+            tally.messages &+= 1
+            tally.payload &+= packet.payload.count
+            return true
+        }
         try checkLevels(bytes, packet.topic)
         guard
             var frame = arena.appendFrame(PublishFrame.headByteCount &+ packet.topic.count &+ packet.payload.count)
@@ -78,7 +90,8 @@ extension Listener {
             payloadLength: packet.payload.count, propertiesLength: 0)
         frame.copy(bytes.extracting(packet.topic), at: PublishFrame.headByteCount)
         frame.copy(bytes.extracting(packet.payload), at: PublishFrame.headByteCount &+ packet.topic.count)
-        counters[ListenerCounter.messagesReceived.rawValue] &+= 1
+        tally.messages &+= 1
+        tally.payload &+= packet.payload.count
         return true
     }
 
@@ -90,6 +103,7 @@ extension Listener {
         if packet.qos != .atMostOnce {
             // [MQTT-3.3.4-9]: beyond the receive maximum that CONNACK named.
             guard arena[slot].receive_window > 0 else {
+                count(.inFlightExceeded)
                 throw ProtocolError(
                     reason: .receiveMaximumExceeded, what: "more messages in flight than the receive maximum",
                     clause: "MQTT-3.3.4-9")
@@ -124,7 +138,6 @@ extension Listener {
             frame.copy(bytes.extracting(alias.upperBound..<packet.properties.upperBound), at: position + before.count)
         }
         if packet.qos != .atMostOnce { arena[slot].receive_window -= 1 }
-        counters[ListenerCounter.messagesReceived.rawValue] &+= 1
         return true
     }
 
@@ -161,21 +174,34 @@ extension Listener {
 
     /// Topics beyond the limits are refused; short ones can not have too many levels and cost nothing.
     @inline(__always)
-    private func checkLevels(_ bytes: RawSpan, _ topic: Range<Int>) throws(ProtocolError) {
+    private mutating func checkLevels(_ bytes: RawSpan, _ topic: Range<Int>) throws(ProtocolError) {
         if topic.count >= Int(settings.topicLevels) || topic.count > Int(settings.topicLength) {
             try checkLongTopic(bytes.octets.extracting(topic))
         }
     }
 
     @inline(never)
-    func checkLongTopic(_ topic: Span<UInt8>) throws(ProtocolError) {
-        var levels = 1
-        for index in topic.indices where topic[index] == UInt8(ascii: "/") { levels += 1 }
-        guard levels <= Int(settings.topicLevels), topic.count <= Int(settings.topicLength) else {
+    mutating func checkLongTopic(_ topic: Span<UInt8>) throws(ProtocolError) {
+        guard isWithinLimits(topic) else {
             throw ProtocolError(
                 reason: .topicNameInvalid, what: "a topic beyond limits.topic_levels or limits.topic_length",
                 clause: "MQTT-3.3.2-1")
         }
+    }
+
+    /// Whether a topic or filter is one that the limits allow; counted where it is not.
+    mutating func isWithinLimits(_ topic: Span<UInt8>) -> Bool {
+        guard topic.count <= Int(settings.topicLength) else {
+            count(.topicsTooLong)
+            return false
+        }
+        var levels = 1
+        for index in topic.indices where topic[index] == UInt8(ascii: "/") { levels += 1 }
+        guard levels <= Int(settings.topicLevels) else {
+            count(.topicsTooDeep)
+            return false
+        }
+        return true
     }
 
     /// Handles a packet that is not a PUBLISH of a connected client.
@@ -232,5 +258,21 @@ extension Listener {
         count(error.reason == .malformedPacket ? .malformedPackets : .protocolErrors)
         logViolation(slot, error)
         close(slot, error.reason, tellClient: true, detail: "protocol violation", reasonString: error.what)
+    }
+}
+
+/// What the packets of one piece of input add to the counters, which are touched once for all of them.
+struct InputTally {
+    var packets = 0
+    var messages = 0
+    var payload = 0
+}
+
+extension Listener {
+    @inline(__always)
+    private mutating func add(_ tally: InputTally) {
+        count(.packetsReceived, by: tally.packets)
+        count(.messagesReceived, by: tally.messages)
+        count(.payloadBytesReceived, by: tally.payload)
     }
 }

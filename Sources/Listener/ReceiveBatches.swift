@@ -76,6 +76,8 @@ extension Listener {
 
     private mutating func applyFrames(_ bytes: RawSpan, from start: Int, to end: Int) throws(FrameError) {
         var position = start
+        var tally = OutputTally()
+        defer { add(tally) }
         while position < end {
             guard let header = try FrameHead.read(bytes, at: position), position + header.length <= end else {
                 throw FrameError("a frame that ends outside of its batch")
@@ -84,9 +86,9 @@ extension Listener {
                 throw FrameError("a channel that does not begin with Hello")
             }
             if header.type == .deliver {
-                try deliver(bytes, at: position, header)
+                try deliver(bytes, at: position, header, &tally)
             } else if header.type == .acknowledge {
-                try acknowledge(bytes, at: position, header)
+                try acknowledge(bytes, at: position, header, &tally)
             } else if header.type == .marks || header.type == .deferred || header.type == .completed {
                 try arena.note(bytes.extracting(position..<(position + header.length)), header.type, at: position)
             } else {
@@ -94,5 +96,22 @@ extension Listener {
             }
             position += header.length
         }
+    }
+}
+
+/// What the frames of one batch add to the counters, which are touched once for all of them.
+struct OutputTally {
+    var messages = 0
+    var payload = 0
+    /// Acknowledgements.
+    var answers = 0
+}
+
+extension Listener {
+    @inline(__always)
+    private mutating func add(_ tally: OutputTally) {
+        count(.messagesSent, by: tally.messages)
+        count(.payloadBytesSent, by: tally.payload)
+        count(.answersSent, by: tally.answers)
     }
 }

@@ -37,6 +37,7 @@ extension Listener {
     /// Ends a connection whose frames are not WebSocket's: a close frame says which rule was broken.
     mutating func violateWebSocket(_ slot: Int, _ error: WebSocketError) {
         count(error.closeCode == .protocolError ? .malformedPackets : .protocolErrors)
+        if error.closeCode == .messageTooBig { count(.packetsTooLarge) }
         logViolation(slot, "\(error.what) [RFC 6455 \(error.clause)]")
         if state(slot) != .handshake {
             appendBytes(slot, CloseFrame.encoded(error.closeCode.rawValue, reason: error.what.description))

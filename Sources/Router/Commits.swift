@@ -149,6 +149,7 @@ extension Router {
             switch event {
             case .committed(let transaction, let trimmed):
                 commits.committed = transaction
+                isStoreFailing = false
                 for trim in trimmed { settle(trim) }
                 while let waiter = commits.next(through: transaction) {
                     release(waiter)

@@ -20,7 +20,9 @@ extension Router {
         } else {
             wake(client: frame.clientIdentifier)
         }
+        var isReplacing = false
         if let former = session(ofClient: frame.clientIdentifier) {
+            isReplacing = sessions[Int(former)].isDurable
             // Of two claims the one that was accepted later holds, whichever listener speaks first.
             if sessions[Int(former)].isConnected, sessions[Int(former)].acceptNumber > frame.acceptNumber {
                 return refuse(link, frame, .sessionTakenOver)
@@ -36,13 +38,17 @@ extension Router {
             end(Int(former), publishWill: true)
         }
         guard sessionCount < Int(settings.sessions) else {
+            count(.sessionsRefused)
             Journal.log(.limitReached, [.limit: "limits.sessions", .reason: "\(settings.sessions) sessions exist"])
             return refuse(link, frame, .quotaExceeded)
         }
         let expiry = grantedExpiry(frame)
         // What could not be kept is not promised.
-        guard expiry == 0 || !isStoreFull else { return refuse(link, frame, .quotaExceeded) }
-        let number = begin(link, frame, expiry)
+        guard expiry == 0 || !isStoreFull else {
+            count(.storeRefused)
+            return refuse(link, frame, .quotaExceeded)
+        }
+        let number = begin(link, frame, expiry, isReplacing: isReplacing)
         // Nobody else has one that was made up.
         if !isAssigned { claim(number, isClean: frame.cleanStart) }
     }
@@ -66,8 +72,12 @@ extension Router {
     }
 
     /// A session begins.
+    ///
+    /// - Parameter isReplacing: the store has another one of this client, which is over.
     /// - Returns: its number.
-    private mutating func begin(_ link: Int, _ frame: ConnectFrame, _ expiry: UInt32) -> Int {
+    private mutating func begin(
+        _ link: Int, _ frame: ConnectFrame, _ expiry: UInt32, isReplacing: Bool
+    ) -> Int {
         let number = takeNumber()
         sessions[number].clientIdentifier = frame.clientIdentifier
         clients.insert(UInt32(number), frame.clientIdentifier)
@@ -78,11 +88,12 @@ extension Router {
             storeSession(number)
             sessions[number].flags.insert(.opening)
         }
-        if log.isEmpty || isStoreFull {
+        // A store that is full or fails may take nothing for long, and nobody who has nothing to do with it is to wait.
+        let isOfNoConcern = isStoreFailing && expiry == 0 && !isReplacing
+        if log.isEmpty || isStoreFull || isOfNoConcern {
             links[link].append(answer)
         } else {
-            // That the client's former session is gone is promised as well, where there was one. A store that is full may not
-            // take even that for long, and nobody who has nothing to do with it is to wait.
+            // That the client's former session is gone is promised as well, where there was one.
             sessions[number].flags.insert(.opening)
             waitForCommit(
                 .opened(request(link), session: UInt32(number), acceptNumber: frame.acceptNumber, answer))
@@ -140,6 +151,7 @@ extension Router {
         links[link].slots[Int(frame.slot)] = UInt32(number) + 1
         wills[UInt32(number)] = frame.will
         connectionCount += 1
+        count(.connects)
         mostConnections = max(mostConnections, connectionCount)
     }
 

@@ -15,6 +15,8 @@ struct DurableState {
     var loadedThrough: UInt64 = 0
     /// Messages that lie in the store only.
     fileprivate(set) var stored: UInt32 = 0
+    /// Their bytes, as far as it is known which they are: those that the writer drops are told later.
+    fileprivate(set) var storedBytes: UInt64 = 0
     /// Packet identifiers in flight that were not sent again on this connection.
     var notResent: UInt32 = 0
     /// The transaction that has the receipts (PUBREC) of the client: PUBREL goes out behind it.
@@ -31,6 +33,7 @@ struct Durables: ~Copyable {
     private var free: [UInt32] = []
     /// Messages that lie in the store only, of all.
     private(set) var stored: UInt64 = 0
+    private(set) var storedBytes: UInt64 = 0
 
     subscript(number: Int) -> DurableState {
         @inline(__always) _read { yield states[number] }
@@ -50,14 +53,27 @@ struct Durables: ~Copyable {
     }
 
     mutating func remove(_ number: UInt32) {
-        setStored(0, of: Int(number))
+        setStored(0, bytes: 0, of: Int(number))
         states[Int(number)] = DurableState()
         free.append(number)
     }
 
-    mutating func setStored(_ count: UInt32, of number: Int) {
+    mutating func setStored(_ count: UInt32, bytes: UInt64, of number: Int) {
         stored = stored - UInt64(states[number].stored) + UInt64(count)
         states[number].stored = count
+        storedBytes = storedBytes - states[number].storedBytes + bytes
+        states[number].storedBytes = bytes
+    }
+
+    /// One message more lies in the store only.
+    mutating func addStored(bytes: Int, of number: Int) {
+        setStored(states[number].stored + 1, bytes: states[number].storedBytes + UInt64(bytes), of: number)
+    }
+
+    /// That many less do. Where none is left, neither are bytes.
+    mutating func removeStored(_ count: UInt32 = 1, bytes: UInt64, of number: Int) {
+        let (left, leftBytes) = (states[number].stored - count, states[number].storedBytes)
+        setStored(left, bytes: left == 0 || bytes > leftBytes ? 0 : leftBytes - bytes, of: number)
     }
 
     func contains(where condition: (DurableState) -> Bool) -> Bool { states.contains(where: condition) }

@@ -144,7 +144,7 @@ extension Router {
             durables[durable].loadedThrough = sequence - 1
             writeUnwritten(number)
         }
-        durables.setStored(durables[durable].stored + 1, of: durable)
+        durables.addStored(bytes: size, of: durable)
         sessions[number].queue.waiting += 1
         sessions[number].queue.bytes += UInt64(size)
         spills.append(Spill(session: UInt32(number), sequence: sequence, head: head, identifiers: identifiers))

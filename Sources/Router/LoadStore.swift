@@ -47,7 +47,7 @@ extension Router {
         for backlog in stored.backlogs {
             let number = Int(backlog.session)
             let durable = Int(sessions[number].durable)
-            durables.setStored(UInt32(clamping: backlog.messages), of: durable)
+            durables.setStored(UInt32(clamping: backlog.messages), bytes: backlog.bytes, of: durable)
             durables[durable].nextSequence = backlog.lastSequence + 1
             sessions[number].queue.waiting = UInt32(clamping: backlog.messages)
             sessions[number].queue.bytes = backlog.bytes
@@ -111,7 +111,7 @@ extension Router {
                     expiresAt: UInt32(clamping: row.message.expiresAt), stamp: row.stamp)
             } catch {
                 // The limits have been lowered: what is stored stays there until they are raised again.
-                count(.retainedRefused)
+                count(refusal(error))
             }
         }
         clearExpiredRetained()

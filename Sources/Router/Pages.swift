@@ -62,7 +62,8 @@ extension Router {
             store.declareDamaged()
             count(.messagesDropped, by: Int(lost))
             sessions[number].queue.waiting -= lost
-            durables.setStored(0, of: durable)
+            sessions[number].queue.bytes -= min(durables[durable].storedBytes, sessions[number].queue.bytes)
+            durables.setStored(0, bytes: 0, of: durable)
         } else if durables[durable].readAfter < commits.committed {
             readMore(number)
         } else {
@@ -103,7 +104,7 @@ extension Router {
             identifiers: identifiers, to: &sessions[number].queue)
         // It was counted already, as one that lies in the store.
         if durables[durable].stored > 0 {
-            durables.setStored(durables[durable].stored - 1, of: durable)
+            durables.removeStored(bytes: UInt64(size), of: durable)
             sessions[number].queue.waiting -= 1
             sessions[number].queue.bytes -= min(UInt64(size), sessions[number].queue.bytes)
         }
@@ -162,7 +163,7 @@ extension Router {
         clearQueue(number)
         sessions[number].queue.waiting = queue.waiting
         sessions[number].queue.bytes = queue.bytes
-        durables.setStored(queue.waiting, of: durable)
+        durables.setStored(queue.waiting, bytes: queue.bytes, of: durable)
         sessions[number].outgoing.removeAll()
         durables[durable].notResent = 0
     }

@@ -63,6 +63,7 @@ extension Router {
             return false
         }
         guard sessions[publisher].incoming.count < Int(settings.inFlight) else {
+            count(.inFlightExceeded)
             dismiss(publisher, .receiveMaximumExceeded)
             return false
         }

@@ -57,13 +57,14 @@ extension Router {
         let limits = queueLimits(number)
         // One that is larger than the whole queue may be makes no room by dropping the others.
         if UInt64(size) > limits.bytes, limits.policy == .dropOldest {
-            countDropped(number)
+            countDropped(number, .queueBytesExceeded)
             return false
         }
         while sessions[number].queue.waiting >= limits.messages
             || sessions[number].queue.bytes + UInt64(size) > limits.bytes
         {
-            countDropped(number)
+            let isLong = sessions[number].queue.waiting >= limits.messages
+            countDropped(number, isLong ? .queueMessagesExceeded : .queueBytesExceeded)
             switch limits.policy {
             case .dropNewest: return false
             case .disconnect:
@@ -84,8 +85,9 @@ extension Router {
         return (settings.queueMessages, settings.queueBytes, settings.queuePolicy)
     }
 
-    private mutating func countDropped(_ number: Int, by amount: Int = 1) {
+    private mutating func countDropped(_ number: Int, _ limit: RouterCounter, by amount: Int = 1) {
         count(.messagesDropped, by: amount)
+        count(limit, by: amount)
         if number == bridge { count(.bridgeDropped, by: amount) }
     }
 
@@ -103,7 +105,7 @@ extension Router {
         let bytes = sessions[number].queue.bytes + UInt64(size)
         log.trim(
             UInt32(number), messages: 1, bytes: bytes > limits.bytes ? bytes - limits.bytes : 0)
-        durables.setStored(durables[Int(durable)].stored - 1, of: Int(durable))
+        durables.removeStored(bytes: 0, of: Int(durable))
         sessions[number].queue.waiting -= 1
         return false
     }
@@ -115,15 +117,15 @@ extension Router {
         let durable = Int(sessions[number].durable)
         if trim.messages == 0 {
             // All that is left has an identifier, and stays.
-            durables.setStored(durables[durable].stored + 1, of: durable)
+            durables.addStored(bytes: 0, of: durable)
             sessions[number].queue.waiting += 1
             return
         }
         let more = UInt32(min(trim.messages > 1 ? trim.messages - 1 : 0, UInt64(durables[durable].stored)))
-        durables.setStored(durables[durable].stored - more, of: durable)
+        durables.removeStored(more, bytes: trim.bytes, of: durable)
         sessions[number].queue.waiting -= more
         sessions[number].queue.bytes -= min(trim.bytes, sessions[number].queue.bytes)
-        countDropped(number, by: Int(more))
+        countDropped(number, .queueBytesExceeded, by: Int(more))
     }
 
     /// Counts an entry as one that waits; the cursor comes to it.

@@ -99,7 +99,7 @@ extension Router {
                 properties: octets.extracting(payloadEnd..<octets.count), qos: message.qos, expiresAt: expiresAt,
                 stamp: stamp)
         } catch {
-            count(.retainedRefused)
+            count(refusal(error))
             let (limit, most) =
                 switch error {
                 case .tooManyMessages: ("limits.retained_messages", "\(retained.limits.messages) messages")
@@ -116,5 +116,12 @@ extension Router {
                 expiresAt: UInt64(expiresAt)), qos: message.qos, stamp: stamp, message.bytes)
         publication.needsCommit = true
         return true
+    }
+
+    func refusal(_ reason: RetainedRefused) -> RouterCounter {
+        switch reason {
+        case .tooManyMessages: .retainedRefused
+        case .tooManyBytes: .retainedBytesRefused
+        }
     }
 }

@@ -65,6 +65,8 @@ package struct Router: ~Copyable {
     var readers: [UInt32] = []
     /// Nothing that would have to be stored is taken.
     var isStoreFull = false
+    /// The last transaction failed.
+    var isStoreFailing = false
     /// The store is behind: listeners are not read.
     var isHeld = false
     /// Milliseconds of the router's clock before which the store is given nothing, because it failed.
@@ -81,7 +83,7 @@ package struct Router: ~Copyable {
     /// Topics whose retained message has changed while those of the store are loaded.
     var retainedSinceStart: Set<[UInt8]> = []
 
-    var counters = InlineArray<23, UInt64>(repeating: 0)
+    var counters = InlineArray<29, UInt64>(repeating: 0)
     var milliseconds = monotonicMilliseconds()
     var seconds = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     /// The store's clock, and its seconds in this turn.
@@ -117,6 +119,10 @@ package struct Router: ~Copyable {
     /// What was last published under `$SYS`, and the milliseconds at which it is looked at next.
     var systemValues: [String: [UInt8]] = [:]
     var systemTopicsAt: UInt64 = 0
+    var load = LoadAverages()
+    /// Bytes of memory when that was last looked at, and the most of them.
+    var memory: UInt64 = 0
+    var mostMemory: UInt64 = 0
     let startedAt = UInt32(truncatingIfNeeded: monotonicMilliseconds() / 1000)
     var isStopped = false
 

@@ -12,6 +12,7 @@ extension Router {
     /// up, and its publishers are told.
     mutating func storeFailed(_ transaction: UInt64, _ failed: ChangeLog, _ failure: StoreFailure) {
         count(.storeFailures)
+        isStoreFailing = true
         switch failure {
         case .full:
             if !isStoreFull { Journal.log(.storeFull, [.reason: "a transaction found no room"]) }
@@ -57,7 +58,7 @@ extension Router {
             guard durables[durable].stored > 0, sequence > durables[durable].loadedThrough else {
                 return unwrite(number, sequence)
             }
-            durables.setStored(durables[durable].stored - 1, of: durable)
+            durables.removeStored(bytes: bytes, of: durable)
             sessions[number].queue.waiting -= 1
             sessions[number].queue.bytes -= min(bytes, sessions[number].queue.bytes)
         case .retained: break

@@ -14,7 +14,6 @@ extension Router {
         var replayed: [(filter: [UInt8], qos: UInt8)] = []
         for item in frame.items {
             guard let existed = add(number, item, frame.identifier) else {
-                count(.subscriptionsRefused)
                 codes.append(ReasonCode.quotaExceeded.rawValue)
                 continue
             }
@@ -56,6 +55,7 @@ extension Router {
             // The former router may have stored it for this very frame.
             return existed && !replay.isStored
         } catch {
+            count(.subscriptionsRefused)
             Journal.log(
                 .limitReached,
                 [

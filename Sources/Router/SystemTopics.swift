@@ -10,6 +10,9 @@ extension Router {
     mutating func publishSystemTopics() {
         guard settings.systemInterval > 0, milliseconds >= systemTopicsAt else { return }
         systemTopicsAt = milliseconds + UInt64(settings.systemInterval)
+        updateLoad()
+        memory = ownMemory()
+        mostMemory = max(mostMemory, memory)
         for (name, value) in systemTopics() {
             let payload = Array(value.utf8)
             guard systemValues[name] != payload else { continue }
@@ -26,11 +29,43 @@ extension Router {
             Outgoing(bytes.span.raw, topicLength: topic.count, propertiesLength: 0, qos: 0, retain: false))
     }
 
-    private func systemTopics() -> [(name: String, value: String)] {
-        func listeners(_ counter: ListenerCounter) -> UInt64 {
-            counter.rawValue < listenerTotals.count ? listenerTotals[counter.rawValue] : 0
+    private func listeners(_ counter: ListenerCounter) -> UInt64 {
+        counter.rawValue < listenerTotals.count ? listenerTotals[counter.rawValue] : 0
+    }
+
+    private func router(_ counter: RouterCounter) -> UInt64 { counters[counter.rawValue] }
+
+    private var packetsSent: UInt64 { listeners(.messagesSent) + listeners(.answersSent) }
+    private var messagesDropped: UInt64 { router(.messagesDropped) + listeners(.messagesDropped) }
+
+    /// What averages are made of, in the order of `updateLoad()`.
+    private static var loads: [String] {
+        [
+            "messages/received", "messages/sent", "publish/received", "publish/sent", "publish/dropped",
+            "bytes/received", "bytes/sent", "sockets", "connections",
+        ]
+    }
+
+    private mutating func updateLoad() {
+        // Before the first heartbeat it is not known what listeners have counted.
+        guard !listenerTotals.isEmpty else { return }
+        load.update(
+            [
+                listeners(.packetsReceived), packetsSent, router(.messagesPublished), router(.messagesDelivered),
+                messagesDropped, listeners(.bytesReceived), listeners(.bytesSent), listeners(.connectionsOpened),
+                router(.connects),
+            ], milliseconds: milliseconds)
+    }
+
+    private func loadTopics() -> [(name: String, value: String)] {
+        zip(Self.loads, load.averages).flatMap { name, averages in
+            zip(LoadAverages.minutes, averages).map { minutes, average in
+                ("load/\(name)/\(minutes)min", LoadAverages.text(average))
+            }
         }
-        func router(_ counter: RouterCounter) -> UInt64 { counters[counter.rawValue] }
+    }
+
+    private func systemTopics() -> [(name: String, value: String)] {
         let queued = queuedMessages
         return [
             ("version", "Apus \(settings.version)"),
@@ -43,20 +78,28 @@ extension Router {
             ("clients/maximum", "\(mostConnections)"),
             ("clients/expired", "\(router(.sessionsExpired))"),
             ("subscriptions/count", "\(tree.count)"),
+            ("shared_subscriptions/count", "\(tree.sharedCount)"),
             ("retained messages/count", "\(retained.count)"),
             ("store/messages/count", "\(queued.messages)"),
             ("store/messages/bytes", "\(queued.bytes)"),
+            ("messages/stored", "\(queued.messages)"),
             ("messages/received", "\(listeners(.packetsReceived))"),
+            ("messages/sent", "\(packetsSent)"),
             ("publish/messages/received", "\(router(.messagesPublished))"),
             ("publish/messages/sent", "\(router(.messagesDelivered))"),
-            ("publish/messages/dropped", "\(router(.messagesDropped) + listeners(.messagesDropped))"),
+            ("publish/messages/dropped", "\(messagesDropped)"),
+            ("publish/bytes/received", "\(listeners(.payloadBytesReceived))"),
+            ("publish/bytes/sent", "\(listeners(.payloadBytesSent))"),
             ("bytes/received", "\(listeners(.bytesReceived))"),
             ("bytes/sent", "\(listeners(.bytesSent))"),
-        ]
+            ("heap/current", "\(memory)"),
+            ("heap/maximum", "\(mostMemory)"),
+        ] + loadTopics()
     }
 
-    /// Messages that wait for sessions, and what they take.
+    /// Messages that wait for sessions or are in flight to them, and what they take, in memory and in the store. Memory has
+    /// what is the same for several sessions once.
     var queuedMessages: (messages: UInt64, bytes: UInt64) {
-        (UInt64(queues.count) + durables.stored, UInt64(queues.messages.bytes))
+        (UInt64(queues.count) + durables.stored, UInt64(queues.messages.bytes) + durables.storedBytes)
     }
 }

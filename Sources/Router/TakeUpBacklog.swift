@@ -46,7 +46,7 @@ extension Router {
     {
         durables[durable].loadedThrough = row.sequence
         if durables[durable].stored > 0 {
-            durables.setStored(durables[durable].stored - 1, of: durable)
+            durables.removeStored(bytes: UInt64(bytes.byteCount), of: durable)
             sessions[number].queue.waiting -= 1
             sessions[number].queue.bytes -= min(UInt64(bytes.byteCount), sessions[number].queue.bytes)
         }

@@ -328,6 +328,37 @@ def test_a_state_folder_that_can_not_be_written(start_broker, small_disk, tmp_pa
     assert "Read-only" in line or "denied" in line, line
 
 
+def test_a_store_on_a_disk_that_became_read_only(start_broker, small_disk):
+    """The broker says so and does not start; not a byte is changed, and all is there when it can be written again."""
+    disk, name = small_disk("64m"), unique("read-only")
+    options = {"listeners": [MQTT], "top": {"state_dir": str(disk / "state")}, "store": {"min_free": 0}}
+    broker = start_broker(**options)
+    absent(broker.port(), name)
+    with w.connected(broker.port()) as publisher:
+        for number in range(100):
+            publisher.send(w.publish(f"{name}/queue", b"%d " % number, 1, 1))
+            publisher.expect(w.PUBACK)
+    # Killed: there is a write-ahead log, which nobody may touch now.
+    folder = kill_everything(broker)
+    before = contents(disk / "state")
+    assert before["apus.db-wal"]
+    # A worker of a killed broker may take a moment to end.
+    wait_until(lambda: remounted(disk, "ro"), "the disk, read-only")
+    broker = start_broker(**options, folder=folder, ready=False)
+    line = expect_refusal(broker, str(disk / "state"), EX_CONFIG)
+    assert "Read-only" in line, line
+    assert contents(disk / "state") == before
+    assert remounted(disk, "rw")
+    broker = start_broker(**options)
+    client, found = drained(broker.port(), name)
+    client.close()
+    assert found == list(range(100))
+
+
+def remounted(disk, how):
+    return subprocess.run(["mount", "-o", f"remount,{how}", disk], capture_output=True).returncode == 0
+
+
 def test_a_state_folder_that_is_a_file(start_broker, tmp_path):
     (tmp_path / "file").write_text("")
     broker = start_broker(listeners=[MQTT], top={"state_dir": str(tmp_path / "file")}, ready=False)

@@ -17,6 +17,18 @@ package enum ListenerCounter: Int, CaseIterable, Sendable {
     case keepAliveTimeouts
     case publishersHeldBack
     case arenaExhausted
+    /// Bytes of payload of the messages that were received and sent.
+    case payloadBytesReceived
+    case payloadBytesSent
+    /// Packets that were sent and are no PUBLISH.
+    case answersSent
+    /// What was one too much: `limits.packet_size`, `limits.topic_length`, `limits.topic_levels`, `limits.in_flight`,
+    /// `limits.client_id_length`.
+    case packetsTooLarge
+    case topicsTooLong
+    case topicsTooDeep
+    case inFlightExceeded
+    case clientIdentifiersTooLong
 
     package var name: String { "listener_\(snakeCase("\(self)"))" }
 }
@@ -33,7 +45,9 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case messagesDropped
     case takeOvers
     case connectsRefused
+    /// Subscriptions that were one too many for `limits.subscriptions`.
     case subscriptionsRefused
+    /// Messages that were one too many for `limits.retained_messages`.
     case retainedRefused
     case connections
     case messagesExpired
@@ -48,6 +62,15 @@ package enum RouterCounter: Int, CaseIterable, Sendable {
     case bridgeDropped
     /// Messages of a cluster's that came a second time.
     case messagesRepeated
+    /// CONNECTs that were granted.
+    case connects
+    /// What was one too much: `limits.sessions`, `limits.in_flight`, `limits.retained_bytes`.
+    case sessionsRefused
+    case inFlightExceeded
+    case retainedBytesRefused
+    /// Messages that a session's queue had no room for: `limits.queue_messages`, `limits.queue_bytes`.
+    case queueMessagesExceeded
+    case queueBytesExceeded
 
     package var name: String { "router_\(snakeCase("\(self)"))" }
 }

@@ -62,6 +62,8 @@ struct Subscriptions: ~Copyable {
     var sessions = Table<SubscribedSession>()
     private var free = none
     private(set) var count = 0
+    /// The members of groups among them.
+    private(set) var sharedCount = 0
 
     @inline(__always)
     subscript(subscription: UInt32) -> Subscription { pool[Int(subscription)] }
@@ -97,6 +99,7 @@ struct Subscriptions: ~Copyable {
             if head != none { pool[Int(head)].previousOfNode = number }
         }
         if subscription.kind != .group { insertIntoSession(number, Int(subscription.session)) }
+        if subscription.kind == .member { sharedCount += 1 }
         return number
     }
 
@@ -126,6 +129,7 @@ struct Subscriptions: ~Copyable {
             if gone.previousOfNode != none { pool[Int(gone.previousOfNode)].nextOfNode = gone.nextOfNode }
         }
         if gone.kind != .group { removeFromSession(gone) }
+        if gone.kind == .member { sharedCount -= 1 }
         pool[Int(number)].nextOfNode = free
         free = number
     }

@@ -55,6 +55,8 @@ struct TopicTree: ~Copyable {
 
     /// Subscriptions of all sessions, shared ones included.
     var count: Int { subscriptions.count }
+    /// The shared ones among them.
+    var sharedCount: Int { subscriptions.sharedCount }
 
     /// Subscriptions of one session, shared ones included.
     func count(session: UInt32) -> Int {

@@ -7,7 +7,10 @@
 // of the pending writes in any order are what one would have that was cut off at work.
 //
 // A pending record: three 64-bit integers (0 write | 1 truncate; offset, or new length; bytes), then the bytes written.
-// While the file FORGETFUL_SHADOW/fail exists, every sync fails with EIO and brings nothing up to date.
+// While the file FORGETFUL_SHADOW/fail exists, every sync fails with EIO and brings nothing up to date. While
+// FORGETFUL_SHADOW/hold exists, a sync does not come to its end. While FORGETFUL_SHADOW/read-only exists, the disk is what
+// the kernel makes of one that it does not trust any more: everything that would write fails with EROFS.
+// With FORGETFUL_DELAY each sync, of whatever file, takes that many microseconds longer.
 //
 // Left out, because SQLite does without: mapped memory (but for the -shm file, which is only an index), copies of
 // descriptors, writev. A shadow that can not be kept is fatal: the process ends with a message.
@@ -37,6 +40,7 @@ typedef struct {
 static File files[MOST_FILES];
 static int file_of[MOST_DESCRIPTORS];  // its index, plus one
 static const char *folder, *shadows;
+static useconds_t delay;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 // The functions that are replaced here, as libc has them.
@@ -65,6 +69,7 @@ static void start(void) {
     // Copies: a program that sets its title overwrites its environment.
     folder = strdup(getenv("FORGETFUL_FOLDER") ?: "");
     shadows = strdup(getenv("FORGETFUL_SHADOW") ?: "");
+    delay = (useconds_t)atoi(getenv("FORGETFUL_DELAY") ?: "0");
 }
 
 static void begin(void) {
@@ -84,6 +89,18 @@ static const char *followed(const char *path) {
 static const char *shadow_path(char path[PATH_MAX], const char *name, const char *suffix) {
     if (snprintf(path, PATH_MAX, "%s/%s%s", shadows, name, suffix) >= PATH_MAX) die(name);
     return path;
+}
+
+// Whether the test has made a file of that name beside the shadows.
+static bool is_told_to(const char *what) {
+    char path[PATH_MAX];
+    return !access(shadow_path(path, what, ""), F_OK);
+}
+
+static bool is_read_only(void) {
+    if (!is_told_to("read-only")) return false;
+    errno = EROFS;
+    return true;
 }
 
 static File *file_named(const char *name) {
@@ -188,6 +205,7 @@ int open(const char *path, int flags, ...) {
     va_start(rest, flags);
     mode_t mode = mode_of(flags, rest);
     va_end(rest);
+    if (followed(path) && flags & (O_ACCMODE | O_CREAT) && is_read_only()) return -1;
     return opened(real.open(path, flags, mode), path, flags);
 }
 
@@ -199,6 +217,7 @@ int openat(int at, const char *path, int flags, ...) {
     va_start(rest, flags);
     mode_t mode = mode_of(flags, rest);
     va_end(rest);
+    if (followed(path) && flags & (O_ACCMODE | O_CREAT) && is_read_only()) return -1;
     return opened(real.openat(at, path, flags, mode), path, flags);
 }
 
@@ -216,6 +235,7 @@ int close(int descriptor) {
 ssize_t pwrite(int descriptor, const void *bytes, size_t length, off_t offset) {
     begin();
     if (!file_at(descriptor)) return real.pwrite(descriptor, bytes, length, offset);
+    if (is_read_only()) return -1;
     pthread_mutex_lock(&lock);
     ssize_t result = real.pwrite(descriptor, bytes, length, offset);
     if (result > 0) add_pending(file_at(descriptor), WRITE, offset, result, bytes);
@@ -228,6 +248,7 @@ ssize_t pwrite64(int descriptor, const void *bytes, size_t length, off_t offset)
 ssize_t write(int descriptor, const void *bytes, size_t length) {
     begin();
     if (!file_at(descriptor)) return real.write(descriptor, bytes, length);
+    if (is_read_only()) return -1;
     pthread_mutex_lock(&lock);
     off_t offset = lseek(descriptor, 0, SEEK_CUR);
     ssize_t result = real.write(descriptor, bytes, length);
@@ -239,6 +260,7 @@ ssize_t write(int descriptor, const void *bytes, size_t length) {
 int ftruncate(int descriptor, off_t length) {
     begin();
     if (!file_at(descriptor)) return real.ftruncate(descriptor, length);
+    if (is_read_only()) return -1;
     pthread_mutex_lock(&lock);
     int result = real.ftruncate(descriptor, length);
     if (!result) add_pending(file_at(descriptor), TRUNCATE, length, 0, NULL);
@@ -251,9 +273,11 @@ int ftruncate64(int descriptor, off_t length) __attribute__((alias("ftruncate"))
 // Only the shadow is kept: the real disk is not asked.
 int fsync(int descriptor) {
     begin();
+    if (delay) usleep(delay);
     if (!file_at(descriptor)) return real.fsync(descriptor);
-    char path[PATH_MAX];
-    if (!access(shadow_path(path, "fail", ""), F_OK)) {
+    while (is_told_to("hold")) usleep(1000);
+    if (is_read_only()) return -1;
+    if (is_told_to("fail")) {
         errno = EIO;
         return -1;
     }
@@ -269,6 +293,7 @@ int rename(const char *path, const char *new_path) {
     begin();
     const char *name = followed(path), *new_name = followed(new_path);
     if (!name) return real.rename(path, new_path);
+    if (is_read_only()) return -1;
     pthread_mutex_lock(&lock);
     int result = real.rename(path, new_path);
     if (!result) rename_shadow(name, new_name);
@@ -280,6 +305,7 @@ int unlink(const char *path) {
     begin();
     const char *name = followed(path);
     if (!name) return real.unlink(path);
+    if (is_read_only()) return -1;
     pthread_mutex_lock(&lock);
     int result = real.unlink(path);
     if (!result) rename_shadow(name, NULL);
