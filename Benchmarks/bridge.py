@@ -15,6 +15,8 @@ from broker import MQTT, Broker, wait_until
 from rabbitmq import RabbitMQ
 
 QUEUE = "apus-bench"
+# What of mqload's figures must be none.
+WRONG = "lost", "dup", "ooo"
 LIMITS = {"queue_messages": 10_000_000, "queue_bytes": "16 GiB"}
 
 
@@ -106,7 +108,7 @@ def measure(mqload, seconds, count=200_000):
 def report(found):
     through = found["through"]
     cores = ", ".join(f"{name} {value:.2f}" for name, value in through["cores"].items())
-    wrong = "/".join(f"{through[key]:.0f}" for key in ("lost", "dup", "ooo"))
+    wrong = "/".join(f"{through[key]:.0f}" for key in WRONG)
     return "\n".join([
         f"through RabbitMQ, broker one to broker two: {through['msgs_per_s']:,.0f} messages/s, p50 {through['p50_us'] / 1e3:.0f} ms, "
         f"lost/dup/ooo {wrong}; cores: {cores}",

@@ -27,17 +27,19 @@ package final class Bridge {
     var counters = [UInt64](repeating: 0, count: BridgeCounter.allCases.count)
 
     // MARK: to RabbitMQ
-    var publisherState = LinkState.idle
+    var publisherState = LinkState.connecting
     var outbound = Outbound()
     /// What the router has is more than RabbitMQ takes, or RabbitMQ is not there.
     var isCongested = true
 
     // MARK: from RabbitMQ
-    var consumerState = LinkState.idle
+    var consumerState = LinkState.connecting
     var inbound = Inbound()
 
-    /// What the journal has said last of a connection that does not stand, and until when that is not said again.
-    var toldTrouble: (reason: String, until: UInt64)?
+    /// What the journal has said of the connections.
+    var told = Told()
+    /// Messages for RabbitMQ that the router keeps, as the supervisor has said last.
+    var waiting: UInt64 = 0
     /// What the supervisor was told last.
     var problem: String?
     /// Milliseconds at which a process that is to end does, whatever is left.

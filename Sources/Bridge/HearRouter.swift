@@ -50,7 +50,12 @@ extension Bridge {
         switch event {
         case .opened: router.tellCongestion(isCongested)
         case .refused(let reason):
-            Journal.log(.bridgeDown, [.reason: "the router refuses the session: 0x\(String(reason, radix: 16))"])
+            Journal.log(
+                .bridgeDown,
+                [
+                    .reason: "the router refuses the session: 0x\(String(reason, radix: 16))",
+                    .count: "\(waiting)",
+                ])
         case .dismissed: reconnect()
         case .message(let message, let identifier): delivered(message, identifier)
         case .answered(let identifiers, let reason): answered(identifiers, reason)
@@ -68,7 +73,9 @@ extension Bridge {
                 changes.append(.init(filter: filter, isWanted: item.isWanted))
             } catch {
                 // No message of another broker's can have such a topic.
-                if item.isWanted { Journal.log(.bridgeUnmappable, [.topic: filter, .reason: error.description]) }
+                guard item.isWanted else { continue }
+                count(.filtersUnmappable)
+                Journal.log(.bridgeUnmappable, [.topic: filter, .reason: error.description])
             }
         }
         consumer.orders.post(.interests(changes, begins: interests.begins, isWhole: interests.isWhole))

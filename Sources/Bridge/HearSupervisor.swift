@@ -36,6 +36,7 @@ extension Bridge {
         case .takeOver:
             serves = true
             try control.send(Ready().encoded())
+        case .bridgeWaiting: waiting = try BridgeWaiting(decoding: bytes).messages
         case .bridgeSettings: change(try BridgeSettings(decoding: bytes))
         case .channelOffer:
             guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
@@ -82,7 +83,7 @@ extension Bridge {
     func reportState() {
         let states = [publisherState, consumerState]
         let reasons = states.compactMap { if case .down(let reason) = $0 { reason } else { nil } }
-        let problem = reasons.first ?? ""
+        let problem = reasons.first ?? (states.contains(.connecting) ? "the bridge has not been connected yet" : "")
         count(.connected, to: problem.isEmpty ? 1 : 0)
         guard problem != self.problem else { return }
         self.problem = problem

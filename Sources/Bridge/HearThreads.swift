@@ -10,11 +10,11 @@ extension Bridge {
         for item in news.take() {
             switch item {
             case .publisher(let state):
-                note(state, instead: publisherState, "publishes to")
+                note(state, .publishes)
                 publisherState = state
                 reconsiderCongestion()
             case .consumer(let state):
-                note(state, instead: consumerState, "consumes from")
+                note(state, .consumes)
                 consumerState = state
                 // With another connection, or none, its tags mean nothing.
                 loseDeliveries()
@@ -24,28 +24,26 @@ extension Bridge {
             case .received(let messages, let epoch): received(messages, epoch)
             case .unmappable(let amount): count(.messagesUnmappable, by: amount)
             case .looped(let amount): count(.messagesLooped, by: amount)
+            case .skipped(let amount): count(.messagesSkipped, by: amount)
+            case .rejected: count(.messagesRejected)
+            case .abandoned(let serials): abandoned(serials)
             case .ended: threads -= 1
             }
         }
         reportState()
     }
 
-    /// Each change stands in the journal; of the same trouble again, which both connections have as a rule, a line in a while.
-    private func note(_ state: LinkState, instead former: LinkState, _ direction: String) {
+    private func note(_ state: LinkState, _ link: Told.Link) {
+        let now = monotonicMilliseconds()
         switch state {
-        case .up(let address) where former != state:
-            toldTrouble = nil
+        case .up(let address):
             count(.connects)
-            Journal.log(.bridgeConnected, [.reason: direction, .address: address])
+            guard told.isNews(upTo: address, link, now) else { return }
+            Journal.log(.bridgeConnected, [.reason: link.rawValue, .address: address])
         case .down(let reason):
-            let now = monotonicMilliseconds()
-            if let told = toldTrouble, told.reason == reason, now < told.until { return }
-            toldTrouble = (reason, now + Self.reminder)
-            Journal.log(.bridgeDown, [.reason: reason])
-        default: break
+            guard told.isNews(downFor: reason, link, now) else { return }
+            Journal.log(.bridgeDown, [.reason: reason, .count: "\(waiting)"])
+        case .idle, .connecting: break
         }
     }
-
-    /// Milliseconds after which the same trouble is told again.
-    private static let reminder: UInt64 = 60_000
 }

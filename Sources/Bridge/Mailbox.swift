@@ -34,10 +34,16 @@ enum News: Sendable {
     /// RabbitMQ has refused messages, which are sent again.
     case refused(Int)
     case unroutable(Int)
+    /// A message that RabbitMQ never takes.
+    case rejected
+    /// Messages that are not sent again though RabbitMQ has not confirmed them: it never takes them, or nothing was promised.
+    case abandoned([UInt64])
     /// Messages from RabbitMQ, of the consumer's epoch.
     case received([Incoming], epoch: UInt64)
     case unmappable(Int)
     case looped(Int)
+    /// Messages of QoS 0 that RabbitMQ delivers again.
+    case skipped(Int)
     /// A thread has ended, as it was told.
     case ended
 }
@@ -46,6 +52,8 @@ enum News: Sendable {
 enum LinkState: Sendable, Equatable {
     /// Not wanted: there is nothing to do.
     case idle
+    /// It is wanted, and was not there yet.
+    case connecting
     /// Where it leads.
     case up(String)
     /// Why it is not, in words.

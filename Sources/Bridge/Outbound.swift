@@ -11,7 +11,8 @@ struct Outbound {
     struct Item {
         let message: Message
         let serial: UInt64
-        var isConfirmed = false
+        /// RabbitMQ has it, or never takes it.
+        var isFinished = false
     }
 
     var lastSerial: UInt64 = 0
@@ -45,7 +46,7 @@ extension Bridge {
             known.message.topic == message.topic, known.message.payload == message.payload
         {
             // It is on its way already, or has arrived.
-            if known.isConfirmed {
+            if known.isFinished {
                 router.acknowledge(identifier)
             } else {
                 outbound.items[identifier] = known
@@ -82,15 +83,22 @@ extension Bridge {
 
     /// RabbitMQ has messages.
     func confirmed(_ serials: [UInt64]) {
+        count(.messagesSent, by: serials.count)
+        finished(serials)
+    }
+
+    /// Messages that RabbitMQ has not taken, and that are not sent again.
+    func abandoned(_ serials: [UInt64]) { finished(serials) }
+
+    private func finished(_ serials: [UInt64]) {
         for serial in serials {
             outbound.bytes -= outbound.sizes.removeValue(forKey: serial) ?? 0
-            count(.messagesSent)
             guard let identifier = outbound.identifiers.removeValue(forKey: serial) else { continue }
             if outbound.items[identifier]?.serial == serial {
                 outbound.items[identifier] = nil
                 router.acknowledge(identifier)
             } else if outbound.former[identifier]?.serial == serial {
-                outbound.former[identifier]?.isConfirmed = true
+                outbound.former[identifier]?.isFinished = true
             }
         }
         reconsiderCongestion()

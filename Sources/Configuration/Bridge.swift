@@ -118,15 +118,16 @@ extension Configuration {
                 + "shorter."),
         filters(
             "outbound", \.outbound, longest: 16_384,
-            "What goes to RabbitMQ: messages whose topics match one of these filters. In a cluster, without it: all."),
+            "What goes to RabbitMQ: messages whose topics match one of these filters. In a cluster, without it: all but those that "
+                + "begin with `$`."),
         filters(
             "inbound", \.inbound, longest: 255,
             "What comes from RabbitMQ: the queue is bound to the exchange by the routing key of each of these filters. In a "
                 + "cluster it is what clients subscribe to, and this is not allowed."),
         .integer(
             "qos", \.qos, 0...1,
-            "Of what goes to RabbitMQ: 1 waits until the server confirms each message and repeats what it has not, 0 "
-                + "does not."),
+            "Of what goes to RabbitMQ: 1 keeps each message on disk until the server confirms it and repeats what it has not, "
+                + "0 does neither."),
         .text(
             "exchange", \.exchange, allowed: "1 to 255 bytes", "The exchange that messages go to and come from."
         ) { (1...255).contains($0.utf8.count) ? $0 : nil },
@@ -136,7 +137,8 @@ extension Configuration {
             "Whether the exchange is declared, durable, where it is missing; otherwise a missing one is an error."),
         .boolean(
             "mandatory", \.mandatory,
-            "Whether a message that reaches no queue of RabbitMQ's is counted and told in the log."),
+            "Whether a message that reaches no queue of RabbitMQ's is counted and told in the log. In a cluster none is: nobody has "
+                + "to want it elsewhere."),
         .text(
             "routing_key", \.routingKey, allowed: "a text of at most 200 bytes with {topic} in it once",
             "How a topic becomes a routing key: `{topic}` stands for the topic with `.` for `/`. Keys from RabbitMQ have "

@@ -40,6 +40,7 @@ package enum Event: String, Sendable, CaseIterable {
     case bridgeConnected = "bridge_connected"
     case bridgeDown = "bridge_down"
     case bridgeRefused = "bridge_refused"
+    case bridgeRejected = "bridge_rejected"
     case bridgeNotTaken = "bridge_not_taken"
     case bridgeUnroutable = "bridge_unroutable"
     case bridgeUnmappable = "bridge_unmappable"
@@ -179,12 +180,16 @@ package enum Event: String, Sendable, CaseIterable {
         case .bridgeDown:
             Description(
                 "71e7ee9e962241b3a1f7d3e8fb4d2c0b", .warning,
-                "the bridge is not connected to RabbitMQ: {reason}; it tries again",
-                rate: 1)
+                "the bridge is not connected to RabbitMQ: {reason}; {count} messages wait for it; it tries again",
+                rate: 10)
         case .bridgeRefused:
             Description(
                 "55408cd07cc541e7937aadacfb15b564", .warning,
                 "RabbitMQ has refused {count} messages, the first to {topic}; they are sent again", rate: 1)
+        case .bridgeRejected:
+            Description(
+                "3f1c5a0de78b4c21a9460b7fd2e83c95", .warning,
+                "RabbitMQ does not take a message to {topic}, which is left out: {reason}", rate: 1)
         case .bridgeNotTaken:
             Description(
                 "556523038c80449a85ea64a95e66e9c4", .warning,

@@ -70,6 +70,7 @@ package enum FrameType: UInt8, Sendable {
     // From the supervisor to the bridge, and back (0x6_).
     case bridgeSettings = 0x61
     case bridgeState = 0x62
+    case bridgeWaiting = 0x63
 }
 
 /// Why a frame was refused. `what` says which rule it broke.

@@ -135,6 +135,14 @@ extension Supervisor {
         timers.set(.lingering(worker.number), at: now + 1000)
     }
 
+    /// How much the router keeps for a bridge.
+    private func tellWaiting(_ worker: Worker, _ now: UInt64) {
+        let waiting = messagesForBridge
+        guard worker.toldWaiting != waiting else { return }
+        worker.toldWaiting = waiting
+        send(BridgeWaiting(messages: waiting), to: worker, now)
+    }
+
     /// Every worker's heartbeat; the status line with it.
     func beat(_ now: UInt64) {
         let settings = configuration.supervisor
@@ -148,6 +156,7 @@ extension Supervisor {
             case .none: break
             case .ping(let sequence):
                 let listeners = worker.place.role == .router ? listenerTotals() : []
+                if worker.place.role == .bridge { tellWaiting(worker, now) }
                 send(Ping(sequence: sequence, listeners: listeners), to: worker, now)
             case .hung:
                 Journal.log(

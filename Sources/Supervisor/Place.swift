@@ -134,6 +134,8 @@ final class Worker {
     let isChild: Bool
     /// What it answered to a former supervisor ends with the answer to this Ping; 0: there is nothing of the kind.
     var fence: UInt64 = 0
+    /// A bridge: how much it was told that waits for RabbitMQ.
+    var toldWaiting: UInt64 = 0
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
 

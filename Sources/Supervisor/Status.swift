@@ -22,9 +22,13 @@ extension Supervisor {
         guard let place = bridgePlace else { return nil }
         if place.isGivenUp { return "the bridge to RabbitMQ can not work, see the log" }
         guard !place.problem.isEmpty else { return nil }
+        return "RabbitMQ: \(place.problem); \(messagesForBridge) messages wait for it"
+    }
+
+    /// What the router keeps for RabbitMQ, as it has reported last.
+    var messagesForBridge: UInt64 {
         let counters = router.map { namedCounters(of: $0) } ?? []
-        let waiting = counters.first { $0.name == RouterCounter.bridgeWaiting.name }?.value ?? 0
-        return "RabbitMQ: \(place.problem); \(waiting) messages wait for it"
+        return counters.first { $0.name == RouterCounter.bridgeWaiting.name }?.value ?? 0
     }
 
     /// The counters of one worker, as last reported, by their names. A worker that reports fewer or more than its table

@@ -133,6 +133,7 @@ import Testing
         arguments: [
             { $0.responseTopic = "a.b" }, { $0.contentType = String(repeating: "x", count: 256) },
             { $0.userProperties = [.init(String(repeating: "x", count: 256), "")] },
+            { $0.userProperties = [.init("CC", "x")] }, { $0.userProperties = [.init("BCC", "x"), .init("BCC", "y")] },
             { $0.userProperties = [.init("x-apus-node", "two")] }, { $0.userProperties = [.init("x-mqtt-dup", "")] },
         ] as [@Sendable (inout Properties) -> Void])
     func whatAMQPCanNotSay(_ change: @Sendable (inout Properties) -> Void) {
@@ -141,7 +142,49 @@ import Testing
         #expect(throws: Unmappable.self) { try Self.translator.envelope(of: message, now: 0) }
     }
 
+    /// RabbitMQ takes no longer one, and closes the channel for it.
+    @Test func anExpiryOfMoreThanTenYears() throws {
+        var message = Message(topic: Self.bytes("a"), payload: [])
+        message.properties = Self.encoded { $0.messageExpiryInterval = .max }
+        #expect(try Self.translator.envelope(of: message, now: 0).expiration == Self.bytes("315360000000"))
+    }
+
+    /// AMQP 0-9-1 §4.2.3, §4.2.5, counted by hand.
+    @Test func bytesInAFrame() {
+        var envelope = Envelope()
+        #expect(envelope.byteCount == 2 + 4 + 1)
+        envelope.contentType = Self.bytes("abc")
+        envelope.timestamp = 1
+        #expect(envelope.byteCount == 7 + 4 + 8)
+        envelope.headers = [
+            Header("k", .text(Self.bytes("xy"))), Header("k", .bytes([1])), Header("k", .boolean(true)),
+            Header("k", .byte(1)), Header("k", .integer(1)), Header("k", .texts([[1], [2, 3]])), Header("k", .other),
+        ]
+        #expect(envelope.byteCount == 19 + 7 * 3 + 6 + 5 + 1 + 1 + 8 + (4 + 6 + 7))
+    }
+
     // MARK: from AMQP
+
+    /// A subscriber sees that it may have had the message, where no number says whether it has.
+    @Test func whatRabbitMQDeliversAgain() throws {
+        var envelope = Envelope()
+        envelope.headers = [Header("k", .text(Self.bytes("v"))), Header("x-amqp-redelivered", .text(Self.bytes("no")))]
+        func heard(_ isRedelivered: Bool, _ payload: [UInt8] = []) throws -> [UserProperty] {
+            let message = try #require(
+                try Self.translator.message(
+                    key: Self.bytes("a"), envelope, payload: payload, isRedelivered: isRedelivered))
+            return try Self.decoded(message).userProperties
+        }
+        #expect(try heard(false) == [.init("k", "v")])
+        #expect(try heard(true) == [.init("k", "v"), .init("x-amqp-redelivered", "true")])
+        // Rather without it than not at all.
+        #expect(try heard(true, [UInt8](repeating: 0, count: 970)) == [.init("k", "v")])
+        envelope.headers += [
+            Header("x-apus-node", .text(Self.bytes("two"))),
+            Header("x-apus-id", .text(MessageIdentity(number: 7, qos: 1).text)),
+        ]
+        #expect(try heard(true) == [.init("k", "v")])
+    }
 
     static func message(_ envelope: Envelope, key: String = "a.b", payload: String = "x") throws -> Message? {
         try translator.message(key: bytes(key), envelope, payload: bytes(payload), isRedelivered: false)

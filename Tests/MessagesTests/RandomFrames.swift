@@ -19,6 +19,7 @@ let catalogue: [any RandomFrame.Type] = [
     MarksFrame.self,
     DeferredFrame.self, CompletedFrame.self, NoteFrame.self,
     Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self, BridgeSettings.self, BridgeState.self,
+    BridgeWaiting.self,
 ]
 
 extension SplitMix64 {
@@ -185,6 +186,10 @@ extension BridgeSettings: RandomFrame {
 
 extension BridgeState: RandomFrame {
     static func random(_ r: inout SplitMix64) -> Self { Self(problem: r.text()) }
+}
+
+extension BridgeWaiting: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(messages: r.integer()) }
 }
 
 extension ChannelOffer: RandomFrame {

@@ -13,10 +13,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 import wire as w
-from bridging import Downward, Upward, wait_traffic
+from bridging import Downward, Line, Upward, wait_traffic
 from broker import BIN, ROOT, wait_until
 from client import JSON, Paho, unique
 from amqp import AMQP, declare, rabbit  # noqa: F401, a fixture
+from rabbitmq import RabbitMQ
+from steps import SOAK
 
 
 def settings(rabbit, **more):
@@ -139,6 +141,27 @@ def test_the_plugin_sees_the_same(bridged, rabbit, opened):
         assert ours.expect(f"in/{level}", f"from {level}").qos == 1
 
 
+def test_all_three_hear_the_same(bridged, rabbit, opened):
+    """A program's message is heard by clients of Apus and of the plugin under one topic, a client's by the program and the plugin."""
+    broker = bridged()
+    program = opened(AMQP(rabbit, "out.#", "in.#"))
+    ours = opened(Paho(broker.port()))
+    theirs = opened(Paho(rabbit.mqtt_port, username="guest", password="guest"))
+    ours.subscribe("in/#", 1)
+    theirs.subscribe("in/#", 1)
+    theirs.subscribe("out/#", 1)
+    for level in ("a/b", "/a", "a//b", "ä ö", "a/b/"):
+        key = level.replace("/", ".")
+        program.publish(f"in.{key}", f"down {level}", delivery_mode=2)
+        for client in (ours, theirs):
+            assert client.expect(f"in/{level}", f"down {level}").qos == 1
+        assert program.message()[0].routing_key == f"in.{key}"
+        ours.publish(f"out/{level}", f"up {level}", 1)
+        assert theirs.expect(f"out/{level}", f"up {level}").qos == 1
+        method, _, body = program.message()
+        assert (method.routing_key, body) == (f"out.{key}", f"up {level}".encode())
+
+
 # MARK: what can not pass
 
 
@@ -177,11 +200,111 @@ def test_keys_that_mqtt_can_not_say(bridged, rabbit, opened):
 
 def test_a_message_that_nobody_waits_for(bridged, rabbit, opened):
     broker = bridged()
-    device = opened(Paho(broker.port()))
+    bridge = broker.worker("bridge")["pid"]
+    backend, device = opened(AMQP(rabbit, "out.somebody")), opened(Paho(broker.port()))
     device.publish("out/nobody", "x", 1)
     wait_until(lambda: broker.counted("bridge_messages_unroutable") == 1, "it to be counted")
     line = wait_line(broker, "has no queue for")
     assert "out.nobody" in line and "NO_ROUTE" in line and "amq.topic" in line
+    # A hundred of them are few lines, and the number of those that are missing.
+    for number in range(100):
+        device.publish("out/nobody", str(number), 1)
+    wait_until(lambda: broker.counted("bridge_messages_unroutable") == 101, "all to be counted")
+    broker.log.wait("more lines like bridge_unroutable were held back")
+    assert len(broker.log.all("has no queue for")) <= 4
+    device.publish("out/somebody", "next", 1)
+    assert backend.message()[2] == b"next"
+    assert broker.worker("bridge")["pid"] == bridge and not broker.status().get("degraded")
+
+
+# MARK: what RabbitMQ does not take
+
+
+def frame_room(node, sizes):
+    """Bytes of the properties that a message of QoS 1 has in AMQP, with user properties called by one letter each."""
+    headers = {"x-mqtt-publish-qos": 1, "x-mqtt-dup": 1, "x-apus-node": 4 + len(node)}
+    # Flags, the table's length, the delivery mode, the time.
+    return 2 + 4 + 1 + 8 + sum(2 + len(name) + size for name, size in headers.items()) + sum(2 + 1 + 4 + size for size in sizes)
+
+
+# What a frame of 131,072 bytes has beside them.
+ROOM = 131_072 - 20
+
+
+@pytest.mark.parametrize("what", ["CC", "CC twice", "BCC", "large"])
+def test_properties_that_rabbitmq_can_not_take(bridged, rabbit, opened, what):
+    """They are left out by name, and what follows passes: one client does not stop the bridge."""
+    node = unique("node")
+    broker = bridged(node=node)
+    bridge = broker.worker("bridge")["pid"]
+    backend, device = opened(AMQP(rabbit, "out.#", "elsewhere")), opened(Paho(broker.port(), version="5.0"))
+    sizes = [65_500, ROOM - frame_room(node, [65_500, 0])]
+    user = {"CC": [("CC", "elsewhere")], "CC twice": [("CC", "elsewhere"), ("CC", "elsewhere")], "BCC": [("BCC", "elsewhere")],
+            "large": [("a", "x" * sizes[0]), ("b", "x" * (sizes[1] + 1))]}[what]
+    device.publish("out/bad", "lost", 1, properties=properties_of(UserProperty=user))
+    device.publish("out/bad", "lost", 0, properties=properties_of(UserProperty=user))
+    # The largest that fit.
+    largest = [("a", "x" * sizes[0]), ("b", "x" * sizes[1])]
+    device.publish("out/next", "next", 1, properties=properties_of(UserProperty=largest))
+    method, properties, body = backend.message()
+    assert body == b"next" and properties.headers["b"] == "x" * sizes[1]
+    assert not properties.headers["x-mqtt-dup"] and backend.is_empty()
+    wait_until(lambda: broker.counted("bridge_messages_unmappable") == 2, "both to be counted")
+    wait_until(lambda: broker.counted("bridge_messages_unconfirmed") == 0 and broker.counted("bridge_waiting") == 0, "nothing to be left")
+    assert re.search("to out.bad can not pass the bridge: .*" + ("131052" if what == "large" else what.split()[0]),
+                     wait_line(broker, "can not pass the bridge"))
+    assert broker.worker("bridge")["pid"] == bridge and len(broker.log.all("the bridge publishes to")) == 1
+
+
+def test_an_expiry_that_is_longer_than_rabbitmq_takes(bridged, rabbit, opened):
+    broker = bridged()
+    backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(broker.port(), version="5.0"))
+    device.publish("out/x", "late", 1, properties=properties_of(MessageExpiryInterval=0xFFFF_FFFF))
+    assert backend.message()[1].expiration == str(10 * 365 * 86_400 * 1000)
+
+
+@pytest.fixture
+def narrow(bridged, rabbit):
+    """A bridge to RabbitMQ while that takes nothing of more than 100,000 bytes."""
+    rabbit.ctl("eval", "application:set_env(rabbit, max_message_size, 100000).")
+    yield bridged()
+    rabbit.ctl("eval", "application:set_env(rabbit, max_message_size, 134217728).")
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_message_that_rabbitmq_never_takes(narrow, rabbit, opened, qos):
+    """It closes the channel for one. What was on its way with it is sent again, in order and marked; it is not."""
+    bridge = narrow.worker("bridge")["pid"]
+    backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(narrow.port()))
+    device.publish("out/large", "x" * 200_000, qos)
+    device.publish("out/next", "next", 1)
+    assert backend.message()[2] == b"next"
+    # More than one, among others that RabbitMQ has not looked at yet.
+    with rabbit.frozen():
+        for number in range(60):
+            device.publish("out/x", str(number), 1)
+            if number in (20, 40):
+                device.publish("out/large", "x" * 200_000, qos)
+        wait_until(lambda: narrow.counted("bridge_messages_unconfirmed") == 62, "all to be under way")
+    numbers, last = set(range(60)), -1
+    while numbers:
+        _, properties, body = backend.message()
+        if int(body) in numbers:
+            assert int(body) > last
+            numbers.remove(last := int(body))
+        else:
+            assert properties.headers["x-mqtt-dup"]
+    device.publish("out/last", "last", 1)
+    while backend.message()[2] != b"last":
+        pass
+    # Of two that were not to be sent again the second may have gone with the first.
+    wait_until(lambda: narrow.counted("bridge_messages_rejected") in ([3] if qos else [2, 3]), "them to be counted")
+    wait_until(lambda: narrow.counted("bridge_messages_unconfirmed") == 0 and narrow.counted("bridge_waiting") == 0, "nothing to be left")
+    line = wait_line(narrow, "RabbitMQ does not take a message to")
+    assert "PRECONDITION_FAILED - message size 200000 is larger than configured max size 100000" in line
+    assert "out.large" in line
+    assert narrow.worker("bridge")["pid"] == bridge and not narrow.status().get("degraded")
+    assert len(narrow.log.all("the bridge publishes to")) == 1 and not narrow.log.all("the bridge is not connected")
 
 
 def test_nothing_comes_back(bridged, rabbit, opened):
@@ -225,6 +348,32 @@ def test_rabbitmq_is_restarted_under_load(traffic, rabbit):
     rabbit.start()
     wait_bridged(broker)
     wait_traffic(up, down)
+    up.check()
+    down.check()
+
+
+@pytest.mark.skipif(not SOAK, reason="takes minutes: make soak")
+@pytest.mark.timeout(400)
+def test_rabbitmq_is_away_for_a_minute(start_broker, rabbit, opened):
+    """Under load, with the pauses between two tries that apply without retry_limit."""
+    options = settings(rabbit)
+    del options["retry_limit"]
+    broker = start_broker(bridge=options, supervisor={"heartbeat_interval": "100ms"})
+    wait_bridged(broker)
+    up, down = Upward(broker, rabbit, opened, pause=0.002), Downward(broker, rabbit, opened, pause=0.002)
+    wait_traffic(up, down)
+    rabbit.stop()
+    start, sent = time.monotonic(), up.sent
+    wait_until(lambda: time.monotonic() >= start + 60, "a minute", 70)
+    assert up.sent > sent + 5000
+    waiting = int(re.search(r"(\d+) messages wait for it", broker.status()["degraded"])[1])
+    assert waiting > 5000
+    # The journal says it again, with how many wait.
+    lines = broker.log.all("the bridge is not connected to RabbitMQ")
+    assert lines and len(lines) < 10, lines
+    rabbit.start()
+    wait_until(lambda: broker.counted("bridge_connected") == 1, "the bridge to be connected", 60)
+    wait_traffic(up, down, more=1000)
     up.check()
     down.check()
 
@@ -354,6 +503,75 @@ def test_no_more_waits_than_may(start_broker, rabbit, opened):
         assert [body.decode() for _, _, body in backend.messages(10)] == expected
 
 
+def test_what_is_lost_at_qos_0_is_forgotten(bridged, rabbit, opened):
+    """It takes no room for ever."""
+    broker = bridged()
+    device = opened(Paho(broker.port()))
+    with rabbit.frozen():
+        for number in range(50):
+            device.publish("out/x", str(number), 0)
+        wait_until(lambda: broker.counted("bridge_messages_unconfirmed") == 50, "all to be under way")
+        rabbit.kill()
+    rabbit.start()
+    wait_bridged(broker)
+    wait_until(lambda: broker.counted("bridge_messages_unconfirmed") == 0, "none to be")
+
+
+def test_what_goes_at_qos_0(bridged, rabbit, opened):
+    """qos = 0: it waits while the router lives, and is sent once."""
+    broker = bridged(qos=0)
+    declare(rabbit, queue := unique("zero"), "out.#")
+    device, backend = opened(Paho(broker.port())), opened(AMQP(rabbit))
+    backend.queue = queue
+    device.publish("out/x", "first", 1)
+    _, properties, body = backend.message()
+    assert (body, properties.delivery_mode, properties.headers["x-mqtt-publish-qos"]) == (b"first", 1, 0)
+    backend.close()
+    rabbit.stop()
+    try:
+        wait_until(lambda: broker.status().get("degraded"), "the trouble to be told")
+        for number in range(10):
+            device.publish("out/x", str(number), 1)
+        wait_until(lambda: broker.counted("bridge_waiting") == 10, "all to wait")
+    finally:
+        rabbit.start()
+    wait_bridged(broker)
+    backend = opened(AMQP(rabbit))
+    backend.queue = queue
+    for number in range(10):
+        _, properties, body = backend.message()
+        assert body == str(number).encode() and not properties.headers["x-mqtt-dup"]
+
+
+def test_no_more_comes_than_prefetch(bridged, rabbit):
+    bridged(prefetch=37, queue=(queue := unique("apus")))
+    rows = rabbit.ctl("list_consumers", "--no-table-headers", "queue_name", "prefetch_count").splitlines()
+    assert [row.split("\t")[1] for row in rows if row.startswith(queue)] == ["37"]
+
+
+def test_what_comes_again_at_qos_0_is_left_out(bridged, rabbit, opened):
+    """At most once: a bridge that is killed may have handed it on."""
+    broker = bridged(queue=(queue := unique("apus")))
+    backend, device = opened(AMQP(rabbit)), opened(Paho(broker.port(), version="5.0"))
+    device.subscribe("in/#", 1)
+    os.kill(router := broker.worker("router")["pid"], signal.SIGSTOP)
+    try:
+        for qos in (0, 1):
+            backend.publish("in.x", f"qos {qos}", headers={"x-mqtt-publish-qos": qos})
+        wait_until(lambda: broker.counted("bridge_messages_unacknowledged") == 2, "both to be in the bridge")
+        pid = broker.worker("bridge")["pid"]
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        os.kill(router, signal.SIGCONT)
+    broker.wait_respawned("bridge", pid)
+    while (message := device.message()).payload == b"qos 0" or not message.properties.json().get("UserProperty"):
+        pass
+    assert message.payload == b"qos 1" and message.properties.UserProperty == [("x-amqp-redelivered", "true")]
+    wait_until(lambda: broker.counted("bridge_messages_skipped") == 1, "it to be counted")
+    wait_until(lambda: rabbit.messages_in(queue) == 0, "both to be acknowledged")
+    device.expect_nothing_before(unique())
+
+
 def test_no_more_is_unconfirmed_than_may(bridged, rabbit, opened):
     """in_flight at its limit: what may be there when RabbitMQ dies, unconfirmed, is marked when it comes again."""
     broker = bridged(in_flight=10)
@@ -383,6 +601,54 @@ def wait_trouble(broker, words):
     assert reason.startswith("RabbitMQ: ") and "messages wait for it" in reason
     assert words in wait_line(broker, "the bridge is not connected to RabbitMQ")
     assert broker.worker("bridge")["state"] == "ready" and broker.worker("bridge")["restarts"] == 0
+
+
+def test_how_much_waits(start_broker, opened):
+    """A bridge that has not been connected yet says so, and how much waits then stands in status, journal and counters."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"amqp://127.0.0.1:{server.getsockname()[1]}"
+        broker = start_broker(bridge={"uri": uri, "outbound": ["out/#"], "inbound": ["in/#"], "connect_timeout": "60 s"},
+                              supervisor={"heartbeat_interval": "100ms"})
+        callers = [server.accept()[0] for _ in range(2)]
+        reason = wait_until(lambda: broker.status().get("degraded"), "the status to say so")
+        assert reason == "RabbitMQ: the bridge has not been connected yet; 0 messages wait for it"
+        wait_until(lambda: "bridge_connected" in broker.status()["counters"], "the bridge to report")
+        assert broker.counted("bridge_connected") == 0
+        device = opened(Paho(broker.port()))
+        for count in range(1, 9):
+            device.publish("out/x", "x", 1)
+            # Each is another report of the router's: what the one before it said the bridge knows.
+            wait_until(lambda: broker.status()["degraded"].endswith(f"; {count} messages wait for it"), f"{count} to wait")
+        for caller in callers:
+            caller.close()
+        line = wait_line(broker, "the bridge is not connected to RabbitMQ")
+        assert int(re.search(r"(\d+) messages wait for it", line)[1]) >= 7
+        assert broker.counted("bridge_connected") == 0
+
+
+@pytest.mark.parametrize("error", ["password", "exchange", "queue", "silence", "two"])
+def test_trouble_is_told_once(start_broker, rabbit, opened, error):
+    """However often the bridge tries; of two servers each has its own."""
+    line = opened(Line(rabbit.port))
+    uri = rabbit.uri.replace(str(rabbit.port), str(line.port))
+    options = settings(rabbit, uri=uri, retry_limit="100 ms")
+    if error in ("password", "two"):
+        options["uri"] = uri.replace("guest:guest", "guest:wrong")
+    if error == "two":
+        options["uri"] = [options["uri"], "amqp://127.0.0.1:1"]
+    if error == "exchange":
+        options |= {"exchange": unique("exchange"), "declare_exchange": False}
+    if error == "queue":
+        declare(rabbit, queue := unique("other"), **{"x-max-length": 7})
+        options["queue"] = queue
+    if error == "silence":
+        line.cut()
+    broker = start_broker(bridge=options, supervisor={"heartbeat_interval": "100ms"})
+    bridge = broker.worker("bridge")["pid"]
+    wait_until(lambda: line.calls >= 16, "sixteen tries", 20)
+    told = broker.log.all("the bridge is not connected to RabbitMQ")
+    assert len(told) == (2 if error == "two" else 1), told
+    assert broker.worker("bridge")["pid"] == bridge
 
 
 def test_a_wrong_password(start_broker, rabbit, opened):
@@ -461,6 +727,58 @@ def test_the_next_server_where_one_does_not_answer(bridged, rabbit, opened):
     backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(broker.port()))
     device.publish("out/x", "x", 1)
     assert backend.message()[2] == b"x"
+
+
+def test_the_next_server_when_one_dies(start_broker, rabbit, opened):
+    """And what waits in the queue of one that is no more: it is there when the bridge is."""
+    first, line = opened(RabbitMQ()), opened(Line(rabbit.port))
+    second = rabbit.uri.replace(str(rabbit.port), str(line.port))
+    broker = start_broker(bridge=settings(rabbit, uri=[first.uri, second], queue=(queue := unique("apus"))),
+                          supervisor={"heartbeat_interval": "100ms"})
+    wait_bridged(broker)
+    assert rabbit.messages_in(queue) is None
+    for server in (first, rabbit):
+        declare(server, up := "up-" + queue, "out.#")
+    device = opened(Paho(broker.port()))
+    device.subscribe("in/#", 1)
+    for number in range(200):
+        if number == 100:
+            first.kill()
+        device.publish("out/x", str(number), 1)
+    wait_bridged(broker)
+    wait_until(lambda: broker.counted("bridge_waiting") == 0, "all to be sent")
+    backend = opened(AMQP(rabbit))
+    backend.publish("in.x", "through the second")
+    device.expect("in/x", "through the second")
+    # The first is there again: the bridge stays where it is, and what comes to the first one's queue waits.
+    first.start()
+    program = opened(AMQP(first))
+    program.publish("in.x", "waits", delivery_mode=2)
+    device.expect_nothing_before(unique())
+    assert first.messages_in(queue) == 1
+    numbers = set()
+    for server in (first, rabbit):
+        reader = opened(AMQP(server))
+        reader.queue = up
+        while not reader.is_empty():
+            numbers.add(int(reader.message()[2]))
+    assert numbers == set(range(200))
+    line.cut()
+    device.expect("in/x", "waits", 30)
+    lines = broker.log.all("the bridge consumes from RabbitMQ at")
+    assert [text.rpartition(":")[2] for text in lines] == [str(port) for port in (first.port, line.port, first.port)]
+
+
+def test_a_server_that_says_nothing(start_broker, rabbit, opened):
+    """heartbeat: a server that is silent for longer than it allows is gone, and is found again."""
+    broker = start_broker(bridge=settings(rabbit, heartbeat="2 s", connect_timeout="1 s"), supervisor={"heartbeat_interval": "100ms"})
+    wait_bridged(broker)
+    backend, device = opened(AMQP(rabbit, "out.#")), opened(Paho(broker.port()))
+    with rabbit.frozen():
+        assert "heartbeat" in broker.log.wait("the bridge is not connected to RabbitMQ", 15)
+    wait_bridged(broker)
+    device.publish("out/x", "again", 1)
+    assert backend.message()[2] == b"again"
 
 
 def test_rabbitmq_takes_nothing(bridged, rabbit, opened):

@@ -9,7 +9,7 @@ import pytest
 import wire as w
 
 from amqp import AMQP, rabbit  # noqa: F401, a fixture
-from bridging import Across, wait_traffic
+from bridging import Across, Line, wait_traffic
 from broker import wait_until
 from client import JSON, Paho, unique
 
@@ -205,25 +205,63 @@ def test_a_message_that_comes_twice(cluster, rabbit, opened):
     client.expect("twice/x", "last")
 
 
-def test_a_node_is_killed(cluster, start_broker, rabbit, opened):
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_node_is_killed(cluster, start_broker, rabbit, opened, count):
     """The others go on, and it catches up."""
-    one, two, three = cluster(3)
-    across = begin(rabbit, one, [two, three], opened)
+    source, *targets = cluster(count)
+    across = begin(rabbit, source, targets, opened)
     wait_traffic(across)
-    processes = [worker["pid"] for worker in three.workers()]
-    three.signal(signal.SIGKILL)
+    victim = targets[-1]
+    processes = [worker["pid"] for worker in victim.workers()]
+    victim.signal(signal.SIGKILL)
     for process in processes:
         os.kill(process, signal.SIGKILL)
-    three.process.wait(15)
+    victim.process.wait(15)
     wait_traffic(across)
-    folder = three.take_folder()
-    exchange, node, name = three.exchange, three.node, across.hearers[1].client_id
-    three = start_node(start_broker, rabbit, exchange, folder=folder, node=node)
-    cut_off, again = across.hearers[1], opened(Paho(three.port(), name, clean=False))
+    folder = victim.take_folder()
+    name = across.hearers[-1].client_id
+    victim = start_node(start_broker, rabbit, victim.exchange, folder=folder, node=victim.node)
+    cut_off, again = across.hearers[-1], opened(Paho(victim.port(), name, clean=False))
     cut_off.client.loop_stop()
-    across.hearers[1] = again
+    across.hearers[-1] = again
     wait_traffic(across)
     across.check(broken={again: list(cut_off.messages.queue)})
+
+
+def test_a_node_loses_rabbitmq(start_broker, rabbit, opened):
+    """It alone. It serves its own clients, the others go on, and both sides make up for what they have missed."""
+    line, exchange = opened(Line(rabbit.port)), unique("cluster")
+    one = start_node(start_broker, rabbit, exchange, uri=rabbit.uri.replace(str(rabbit.port), str(line.port)))
+    two, three = (start_node(start_broker, rabbit, exchange) for _ in range(2))
+    from_one = begin(rabbit, one, [one, two, three], opened)
+    from_two = begin(rabbit, two, [one, two, three], opened)
+    wait_traffic(from_one, from_two)
+    line.cut()
+    wait_until(lambda: one.status().get("degraded"), "the node to say so")
+    here = opened(Paho(one.port(), version="5.0"))
+    here.expect_nothing_before(unique("here"), 1)
+    heard = {(flow, place): flow.hearers[place].messages.qsize() for flow, place in ((from_one, 0), (from_two, 1), (from_two, 2))}
+    # By clients of its own what is published at it, by those of the others what is published there.
+    wait_traffic(from_one, from_two)
+    for (flow, place), count in heard.items():
+        wait_until(lambda: flow.hearers[place].messages.qsize() >= count + 200, "the traffic to be heard")
+    assert one.status().get("degraded") and not two.status().get("degraded") and not three.status().get("degraded")
+    line.mend()
+    wait_joined(one)
+    wait_traffic(from_one, from_two)
+    from_one.check()
+    from_two.check()
+
+
+def test_a_filter_that_amqp_can_not_say(cluster, opened):
+    """Its own node's messages match it, nobody else's; it is counted."""
+    (one,) = cluster(1)
+    client = opened(Paho(one.port()))
+    client.subscribe("a.b/#", 1)
+    client.publish("a.b/c", "here", 1)
+    client.expect("a.b/c", "here")
+    wait_until(lambda: one.counted("bridge_filters_unmappable") == 1, "it to be counted")
+    assert one.log.wait("a.b/# can not pass the bridge")
 
 
 # MARK: one connection a client

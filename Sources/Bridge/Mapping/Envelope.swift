@@ -29,6 +29,18 @@ enum HeaderValue: Equatable, Sendable {
     case integer(Int64)
     /// A table, a list of something else, a number with a fraction.
     case other
+
+    /// Bytes of it in a frame, without the one that says what it is.
+    var byteCount: Int {
+        switch self {
+        case .text(let text): 4 + text.count
+        case .bytes(let bytes): 4 + bytes.count
+        case .texts(let texts): 4 + texts.reduce(0) { $0 + 5 + $1.count }
+        case .boolean, .byte: 1
+        case .integer: 8
+        case .other: 0
+        }
+    }
 }
 
 struct Header: Equatable, Sendable {
@@ -55,6 +67,14 @@ struct Envelope: Equatable, Sendable {
     var expiration: [UInt8]?
     /// Seconds since 1970.
     var timestamp: UInt64?
+
+    /// Bytes of it in a frame of AMQP's (AMQP 0-9-1 §4.2.6.1), with the flags that say what is there.
+    var byteCount: Int {
+        let short = [contentType, contentEncoding, correlation, replyTo, expiration]
+        // The flags, the table's length, the delivery mode.
+        return 2 + 4 + 1 + short.reduce(0) { $0 + ($1.map { 1 + $0.count } ?? 0) } + (timestamp == nil ? 0 : 8)
+            + headers.reduce(0) { $0 + 1 + $1.name.count + 1 + $1.value.byteCount }
+    }
 
     func header(_ name: StaticString) -> HeaderValue? {
         let wanted = Array("\(name)".utf8)
@@ -95,6 +115,15 @@ struct Translator: Equatable, Sendable {
             "x-apus-retained",
         ].map { Array($0.utf8) } + [MessageIdentity.name]
 
+    /// Those by which RabbitMQ routes a message to further keys: a client would reach what `outbound` does not let it.
+    private static let routing = ["CC", "BCC"].map { Array($0.utf8) }
+
+    /// The user property of a message that RabbitMQ delivers again, and that may have been heard.
+    private static let redelivered = "x-amqp-redelivered"
+
+    /// RabbitMQ takes no message that may wait for longer: ten years.
+    private static let longestExpiration: UInt64 = 315_360_000_000
+
     /// - Parameter now: seconds since 1970.
     func envelope(of message: Message, now: UInt64) throws(Unmappable) -> Envelope {
         var envelope = Envelope()
@@ -121,7 +150,7 @@ struct Translator: Equatable, Sendable {
         }
         if properties.payloadFormatIndicator == true { envelope.contentEncoding = Array("utf-8".utf8) }
         if let seconds = properties.messageExpiryInterval {
-            envelope.expiration = Array("\(UInt64(seconds) * 1000)".utf8)
+            envelope.expiration = Array("\(min(UInt64(seconds) * 1000, Self.longestExpiration))".utf8)
         }
         envelope.replyTo = try properties.responseTopic.map { topic throws(Unmappable) in
             try keys.key(ofTopic: Array(topic.utf8))
@@ -153,7 +182,7 @@ struct Translator: Equatable, Sendable {
     private func add(_ properties: [UserProperty], to headers: inout [Header]) throws(Unmappable) {
         for property in properties {
             let name = try Self.short(Array(property.name.utf8), "name of a user property")
-            if Self.reserved.contains(name) {
+            if Self.reserved.contains(name) || Self.routing.contains(name) {
                 throw Unmappable("a user property with the name \(property.name), which has a meaning in RabbitMQ")
             }
             let value = Array(property.value.utf8)
@@ -206,17 +235,29 @@ struct Translator: Equatable, Sendable {
         }
         properties.correlationData = envelope.correlation
         if case .bytes(let data) = envelope.header("x-mqtt-correlation-data") { properties.correlationData = data }
-        for header in envelope.headers where !Self.reserved.contains(header.name) {
+        for header in envelope.headers
+        where !Self.reserved.contains(header.name) && header.name != Array(Self.redelivered.utf8) {
             try add(header, to: &properties.userProperties)
         }
         message.properties = Self.encode(properties)
-        // The fixed header, the topic's length, the identifier and the properties' length are at most this.
-        let size = 13 + message.topic.count + payload.count + message.properties.count
         // What brokers say of each other's messages may be a little longer than those.
-        guard size <= packetSize || message.topic.starts(with: "$apus/".utf8) else {
-            throw Unmappable("a message of \(size) bytes, more than limits.packet_size")
+        guard Self.size(of: message) <= packetSize || message.topic.starts(with: "$apus/".utf8) else {
+            throw Unmappable("a message of \(Self.size(of: message)) bytes, more than limits.packet_size")
+        }
+        // Brokers of a cluster know by its number what they have had.
+        if isRedelivered, message.origin == nil {
+            var marked = message
+            properties.userProperties.append(UserProperty(Self.redelivered, "true"))
+            marked.properties = Self.encode(properties)
+            // Rather without the mark than not at all.
+            if Self.size(of: marked) <= packetSize { return marked }
         }
         return message
+    }
+
+    /// As a PUBLISH: the fixed header, the topic's length, the identifier and the properties' length are at most 13 bytes.
+    private static func size(of message: Message) -> Int {
+        13 + message.topic.count + message.payload.count + message.properties.count
     }
 
     /// nil: the message does not say where it comes from, and may be heard as often as it comes.

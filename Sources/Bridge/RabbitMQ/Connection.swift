@@ -9,7 +9,13 @@ internal import Messages
 /// Why there is no connection, or none any more. The server's own words where it has said some.
 struct ConnectionError: Error, CustomStringConvertible {
     let description: String
-    init(_ description: String) { self.description = description }
+    /// Whether the server has closed the channel because of a message that was published to it, and would each time.
+    let isAboutMessage: Bool
+
+    init(_ description: String, isAboutMessage: Bool = false) {
+        self.description = description
+        self.isAboutMessage = isAboutMessage
+    }
 }
 
 /// The methods of AMQP 0-9-1 that a server sends unasked: class and number. The library's macros have casts, which Swift does
@@ -20,6 +26,7 @@ private enum Method {
     static let unblocked: UInt32 = 10 << 16 | 61
     static let channelClose: UInt32 = 20 << 16 | 40
     static let cancel: UInt32 = 60 << 16 | 30
+    static let publish: UInt32 = 60 << 16 | 40
     static let returned: UInt32 = 60 << 16 | 50
     static let ack: UInt32 = 60 << 16 | 80
     static let nack: UInt32 = 60 << 16 | 120
@@ -28,6 +35,9 @@ private enum Method {
 @safe
 final class Connection {
     private static let channel: amqp_channel_t = 1
+    /// AMQP 0-9-1 §1.3: what RabbitMQ says of a message that it can not take. That an exchange is missing, or that one may not
+    /// publish to it, has other codes: it is not the message's fault.
+    private static let preconditionFailed: UInt16 = 406
 
     private let state: amqp_connection_state_t
     private let exchange: [UInt8]
@@ -132,6 +142,16 @@ final class Connection {
             descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
+    /// Whether what goes with a message is small enough: AMQP does not part it (AMQP 0-9-1 §4.2.6.1), and the server has said how
+    /// large a frame may be.
+    func check(_ envelope: Envelope) throws(Unmappable) {
+        // A frame's head and end, class, weight and the body's size stand around the properties.
+        let room = Int(unsafe amqp_get_frame_max(state)) - 20
+        guard envelope.byteCount <= room else {
+            throw Unmappable("properties of \(envelope.byteCount) bytes, more than AMQP's \(room)")
+        }
+    }
+
     /// Writes a message, as soon as the server takes it.
     func publish(key: [UInt8], _ envelope: Envelope, payload: [UInt8], isMandatory: Bool) throws(ConnectionError) {
         let pool = AMQPPool()
@@ -192,7 +212,10 @@ final class Connection {
         case Method.unblocked: return .blocked(nil)
         case Method.channelClose:
             let close = unsafe decoded.assumingMemoryBound(to: amqp_channel_close_t.self).pointee
-            throw unsafe ConnectionError("RabbitMQ has closed the channel: \(close.reply_text.text)")
+            let culprit = unsafe UInt32(close.class_id) << 16 | UInt32(close.method_id)
+            throw unsafe ConnectionError(
+                "RabbitMQ has closed the channel: \(close.reply_text.text)",
+                isAboutMessage: close.reply_code == Self.preconditionFailed && culprit == Method.publish)
         case Method.connectionClose:
             let close = unsafe decoded.assumingMemoryBound(to: amqp_connection_close_t.self).pointee
             throw unsafe ConnectionError("RabbitMQ has closed the connection: \(close.reply_text.text)")

@@ -51,6 +51,7 @@ private final class ConsumerRun {
     private var settled: [(tag: UInt64, outcome: Consumer.Outcome)] = []
     private var postponed: [(tag: UInt64, until: UInt64)] = []
     private var startsOver = false
+    private var isIdle = false
     private var isFinishing = false
     /// There are other settings: milliseconds until which what is under way may come to its end before they apply.
     private var changesAt: UInt64?
@@ -78,13 +79,16 @@ private final class ConsumerRun {
             if isFinishing { break }
             guard !settings.inbound.isEmpty || settings.isCluster else {
                 news.post(.consumer(.idle))
+                isIdle = true
                 orders.wakeup.wait(milliseconds: -1)
                 continue
             }
+            if isIdle { news.post(.consumer(.connecting)) }
+            isIdle = false
             do throws(ConnectionError) {
                 let connection = try servers.connect("consumes")
                 try connection.consume(settings, bindings: configuredKeys())
-                servers.succeeded()
+                servers.connected(now: monotonicMilliseconds())
                 begin()
                 bindings.begin()
                 news.post(.consumer(.up(connection.address)))
@@ -93,7 +97,7 @@ private final class ConsumerRun {
             } catch {
                 news.post(.consumer(.down(error.description)))
                 if isFinishing { break }
-                pause(servers.failed())
+                pause(servers.failed(now: monotonicMilliseconds()))
             }
         }
         news.post(.ended)
@@ -218,11 +222,12 @@ private final class ConsumerRun {
     /// - Returns: whether there was something.
     private func take(_ connection: Connection) throws(ConnectionError) -> Bool {
         var received: [Incoming] = []
-        var (looped, unmappable) = (0, 0)
+        var (looped, unmappable, skipped) = (0, 0, 0)
         defer {
             if !received.isEmpty { news.post(.received(received, epoch: epoch)) }
             if looped > 0 { news.post(.looped(looped)) }
             if unmappable > 0 { news.post(.unmappable(unmappable)) }
+            if skipped > 0 { news.post(.skipped(skipped)) }
         }
         var count = 0
         while count < Self.batch, let delivery = try connection.delivery() {
@@ -232,12 +237,18 @@ private final class ConsumerRun {
                 let message = try translator.message(
                     key: delivery.key, delivery.envelope, payload: delivery.payload,
                     isRedelivered: delivery.isRedelivered)
-                if let message {
-                    received.append(Incoming(tag: delivery.tag, message: message))
-                } else {
+                guard let message else {
                     looped += 1
                     ledger.finish(delivery.tag)
+                    continue
                 }
+                // At most once: the first time, somebody may have heard it.
+                if message.qos == 0, delivery.isRedelivered {
+                    skipped += 1
+                    ledger.finish(delivery.tag)
+                    continue
+                }
+                received.append(Incoming(tag: delivery.tag, message: message))
             } catch {
                 unmappable += 1
                 Journal.log(
@@ -247,6 +258,7 @@ private final class ConsumerRun {
                 try connection.refuse(delivery.tag, returns: false)
             }
         }
+        if count > 0 { servers.succeeded() }
         return count > 0
     }
 }

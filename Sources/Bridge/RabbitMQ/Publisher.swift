@@ -36,6 +36,12 @@ private final class PublisherRun {
     /// Refused ones, until they are sent again.
     private var refused: [Outgoing] = []
     private var refusedUntil: UInt64 = 0
+    /// How many of those that wait, from the first on, are sent one by one: one of them may be what RabbitMQ has closed the
+    /// channel for. It would each time.
+    private var suspects = 0
+    /// What it has said then, and the first of those that are not sent again, while nobody is known to be the culprit.
+    private var accusation: (reason: String, first: Outgoing?)?
+    private var isIdle = false
     /// RabbitMQ has asked for a pause.
     private var isBlocked = false
     private var isFinishing = false
@@ -64,25 +70,32 @@ private final class PublisherRun {
             if isDone { break }
             guard isNeeded else {
                 news.post(.publisher(.idle))
+                isIdle = true
                 orders.wakeup.wait(milliseconds: -1)
                 continue
             }
+            if isIdle { news.post(.publisher(.connecting)) }
+            isIdle = false
             do throws(ConnectionError) {
                 let connection = try servers.connect("publishes")
                 try connection.requestConfirms()
-                servers.succeeded()
+                servers.connected(now: monotonicMilliseconds())
                 isBlocked = false
                 news.post(.publisher(.up(connection.address)))
                 try serve(connection)
                 connection.close()
                 if isDone { break }
             } catch {
+                if error.isAboutMessage, !isFinishing {
+                    exclude(error.description)
+                    continue
+                }
                 news.post(.publisher(.down(error.description)))
-                waiting = window.reset().filter(\.isKept).map(Self.repeated) + refused + waiting
+                sendAgain(takeBack() + refused)
                 refused = []
                 // Nobody waits for the rest of it.
                 if isFinishing { break }
-                pause(servers.failed())
+                pause(servers.failed(now: monotonicMilliseconds()))
             }
         }
         news.post(.ended)
@@ -97,6 +110,65 @@ private final class PublisherRun {
             orders.wakeup.wait(milliseconds: Int32(end - now))
             takeOrders()
         }
+    }
+
+    // MARK: what is sent again, and what is not
+
+    /// What is not confirmed, as it is sent again.
+    private func takeBack() -> [Outgoing] { kept(window.reset()) }
+
+    /// Of messages that RabbitMQ may have had those that it has to have.
+    private func kept(_ messages: [Outgoing]) -> [Outgoing] {
+        let others = messages.lazy.filter { !$0.isKept }.map(\.serial)
+        if !others.isEmpty { news.post(.abandoned(Array(others))) }
+        return messages.filter(\.isKept).map(Self.repeated)
+    }
+
+    /// Before all that waits.
+    private func sendAgain(_ messages: [Outgoing]) {
+        waiting = messages + waiting
+        if suspects > 0 { suspects += messages.count }
+    }
+
+    /// RabbitMQ has closed the channel for one of the messages that it has not confirmed. The next connection is sent them one by
+    /// one, until the culprit is found.
+    private func exclude(_ reason: String) {
+        let unconfirmed = window.reset()
+        if unconfirmed.count == 1 {
+            reject(unconfirmed[0], reason)
+            sendAgain(refused)
+        } else {
+            let again = kept(unconfirmed) + refused
+            accusation = (reason, unconfirmed.first { !$0.isKept })
+            waiting = again + waiting
+            suspects = max(suspects, again.count)
+        }
+        refused = []
+        passed(0)
+    }
+
+    /// So many of the suspects have gone by.
+    private func passed(_ count: Int) {
+        suspects = max(0, suspects - count)
+        guard suspects == 0, let (reason, first) = accusation else { return }
+        // It was one of those that are not sent again.
+        accusation = nil
+        news.post(.rejected)
+        Journal.log(
+            .bridgeRejected,
+            [
+                .topic: first.map { String(decoding: $0.key, as: UTF8.self) } ?? "-",
+                .reason: "this or another one of QoS 0: \(reason)",
+            ])
+    }
+
+    /// Leaves out what RabbitMQ never takes.
+    private func reject(_ message: Outgoing, _ reason: String) {
+        accusation = nil
+        if suspects > 0 { suspects -= 1 }
+        news.post(.rejected)
+        news.post(.abandoned([message.serial]))
+        Journal.log(.bridgeRejected, [.topic: String(decoding: message.key, as: UTF8.self), .reason: reason])
     }
 
     private static func repeated(_ message: Outgoing) -> Outgoing {
@@ -127,17 +199,17 @@ private final class PublisherRun {
             let now = monotonicMilliseconds()
             if let changesAt {
                 if window.count == 0 || now >= changesAt {
-                    waiting = window.reset().filter(\.isKept).map(Self.repeated) + waiting
+                    sendAgain(takeBack())
                     return
                 }
                 orders.wakeup.wait(milliseconds: Int32(changesAt - now), or: connection.descriptor)
                 continue
             }
             if !refused.isEmpty, now >= refusedUntil {
-                waiting = refused + waiting
+                sendAgain(refused)
                 refused = []
             }
-            if !waiting.isEmpty, !isBlocked, window.count < settings.inFlight {
+            if !waiting.isEmpty, !isBlocked, window.count < mostInFlight {
                 try publish(connection)
                 continue
             }
@@ -151,8 +223,10 @@ private final class PublisherRun {
         return refused.isEmpty ? heartbeat : min(heartbeat, Int32(clamping: refusedUntil - min(now, refusedUntil)) + 1)
     }
 
+    private var mostInFlight: Int { suspects > 0 ? 1 : Int(settings.inFlight) }
+
     private func publish(_ connection: Connection) throws(ConnectionError) {
-        let part = waiting.prefix(min(Self.batch, Int(settings.inFlight) - window.count))
+        let part = waiting.prefix(min(Self.batch, mostInFlight - window.count))
         var count = 0
         connection.gather(true)
         defer {
@@ -160,6 +234,13 @@ private final class PublisherRun {
             waiting.removeFirst(count)
         }
         for message in part {
+            do throws(Unmappable) {
+                try connection.check(message.envelope)
+            } catch {
+                count += 1
+                leaveOut(message, error)
+                continue
+            }
             // It is in the window before it is written: it may be there if the connection breaks in the middle.
             window.append(message)
             count += 1
@@ -168,17 +249,29 @@ private final class PublisherRun {
         }
     }
 
+    private func leaveOut(_ message: Outgoing, _ error: Unmappable) {
+        passed(1)
+        news.post(.unmappable(1))
+        news.post(.abandoned([message.serial]))
+        Journal.log(
+            .bridgeUnmappable, [.topic: String(decoding: message.key, as: UTF8.self), .reason: error.description])
+    }
+
     private func hear(_ connection: Connection) throws(ConnectionError) {
         var confirmed: [UInt64] = []
         var unroutable = 0
         defer {
-            if !confirmed.isEmpty { news.post(.confirmed(confirmed)) }
+            if !confirmed.isEmpty {
+                news.post(.confirmed(confirmed))
+                passed(confirmed.count)
+            }
             if unroutable > 0 { news.post(.unroutable(unroutable)) }
         }
         while let answer = try connection.answer() {
             switch answer {
             case .confirmed(let tag, let isMultiple):
                 for message in window.settle(tag, isMultiple: isMultiple) { confirmed.append(message.serial) }
+                servers.succeeded()
             case .refused(let tag, let isMultiple): keep(window.settle(tag, isMultiple: isMultiple))
             case .unroutable(let key, let reason):
                 unroutable += 1
@@ -199,7 +292,8 @@ private final class PublisherRun {
         Journal.log(
             .bridgeRefused,
             [.topic: String(decoding: messages[0].key, as: UTF8.self), .count: "\(messages.count)"])
-        refused += messages.filter(\.isKept).map(Self.repeated)
+        passed(messages.count)
+        refused += kept(messages)
         refusedUntil = monotonicMilliseconds() + Self.refusalPause
     }
 }

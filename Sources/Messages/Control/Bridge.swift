@@ -171,3 +171,14 @@ package struct BridgeState: Frame, Equatable {
     package func write(to writer: inout FrameWriter) { writer.string(problem) }
     package init(from reader: inout FrameReader) throws(FrameError) { problem = try reader.string() }
 }
+
+/// How much waits for RabbitMQ, so that the bridge can say it; supervisor → bridge, where that has changed.
+package struct BridgeWaiting: Frame, Equatable {
+    package static let type = FrameType.bridgeWaiting
+    /// Messages that the router keeps.
+    package var messages: UInt64
+
+    package init(messages: UInt64) { self.messages = messages }
+    package func write(to writer: inout FrameWriter) { writer.integer(messages) }
+    package init(from reader: inout FrameReader) throws(FrameError) { messages = try reader.integer() }
+}

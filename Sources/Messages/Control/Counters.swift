@@ -95,6 +95,12 @@ package enum BridgeCounter: Int, CaseIterable, Sendable {
     case messagesRefused
     /// Messages of our own that came back.
     case messagesLooped
+    /// Messages that RabbitMQ never takes, left out.
+    case messagesRejected
+    /// Messages of QoS 0 that RabbitMQ delivered again, left out.
+    case messagesSkipped
+    /// Filters of clients that no message of another broker's can match.
+    case filtersUnmappable
 
     package var name: String { "bridge_\(snakeCase("\(self)"))" }
 }
