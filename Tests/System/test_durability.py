@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import wire as w
-from broker import MQTT, ROOT, wait_until
+from broker import MQTT, ROOT, Broker, wait_until
 from client import unique
 from durability import (EXPIRY, ROOMY, Traffic, interrupt, kill_everything, kill_workers, scale, seeded,
                         stop)
@@ -688,8 +688,20 @@ def test_nothing_that_needs_the_disk_is_answered_before_it(start_broker, forgetf
     """CONNACK, SUBACK, UNSUBACK, PUBACK, PUBREC, PUBREL, PUBCOMP and a PUBLISH at QoS 2, each where a session that is kept or
     a retained message depends on it: none comes while a sync takes its time or fails. Then the sync succeeds, the answers come,
     and a power cut right behind the last of them takes nothing of it back."""
-    disk, name = Disk(forgetful, tmp_path, seeded()), unique("order")
-    prompt = {"supervisor": {"heartbeat_interval": "50 ms"}}
+    check_order(start_broker, Disk(forgetful, tmp_path, seeded()), opened, how)
+
+
+def test_an_answer_before_the_disk_has_it_is_noticed(start_broker, forgetful, tmp_path, opened):
+    """With `durability = "periodic"` the same test must fail."""
+    with pytest.raises(AssertionError, match="answered before the disk has it"):
+        check_order(start_broker, Disk(forgetful, tmp_path, seeded()), opened, "hold", store={"durability": "periodic"})
+    for broker in list(Broker.running):
+        broker.discard()  # its disk is held
+
+
+def check_order(start_broker, disk, opened, how, **options):
+    name = unique("order")
+    prompt = {"supervisor": {"heartbeat_interval": "50 ms"}, **options}
     broker = start_broker(**disk.broker, **prompt)
     port = broker.port()
 
