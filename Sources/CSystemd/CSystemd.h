@@ -8,10 +8,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 // The system bus, which waits for half a second at most, and the path of the unit of this process, to be freed. PID 1 is asked for it:
@@ -67,16 +70,16 @@ static inline void *apus_write_unit_job(void *writer) {
     return NULL;
 }
 
-// Asks for the unit's job on a thread of its own. Returns: a descriptor that gives "=" and the job's type, and ends; only ends
-// where nobody answered. -1, and errno, where there is no thread for it.
-static inline int apus_ask_unit_job(void) {
+// Asks on a thread of its own. Returns: a descriptor that gives "=" and the answer, and ends; only ends where nobody answered. -1,
+// and errno, where there is no thread for it.
+static inline int apus_ask(void *(*question)(void *)) {
     int ends[2];
     pthread_t thread;
     sigset_t all, before;
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&thread, NULL, apus_write_unit_job, (void *)(intptr_t)ends[1]);
+    int failure = pthread_create(&thread, NULL, question, (void *)(intptr_t)ends[1]);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure == 0) {
         pthread_detach(thread);
@@ -87,6 +90,9 @@ static inline int apus_ask_unit_job(void) {
     errno = failure;
     return -1;
 }
+
+// Asks for the unit's job; the answer is its type.
+static inline int apus_ask_unit_job(void) { return apus_ask(apus_write_unit_job); }
 
 // How many descriptors the service manager keeps for the unit of this process (FileDescriptorStoreMax=). Asked of PID 1.
 // Returns: a negative errno where nobody answers.
@@ -103,4 +109,67 @@ static inline int64_t apus_store_room(void) {
     sd_bus_flush_close_unref(bus);
     free(path);
     return result < 0 ? result : (int64_t)room;
+}
+
+static inline void *apus_write_store_room(void *writer) {
+    char answer[33];
+    int64_t room = apus_store_room();
+    if (room >= 0) {
+        snprintf(answer, sizeof answer, "=%lld", (long long)room);
+        if (write((int)(intptr_t)writer, answer, strlen(answer)) < 0) {
+        }
+    }
+    close((int)(intptr_t)writer);
+    return NULL;
+}
+
+// Asks how many descriptors the service manager keeps; the answer is a decimal number.
+static inline int apus_ask_store_room(void) { return apus_ask(apus_write_store_room); }
+
+// Says something to the service manager, with a descriptor unless it is below 0, without waiting for it.
+// Returns: 1; 0 where there is no service manager; a negative errno, -EAGAIN where it takes nothing now.
+static inline int apus_notify(const char *text, int descriptor) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    if (path == NULL) return 0;
+    size_t length = strlen(path);
+    if (length < 2 || length >= sizeof address.sun_path) return -EINVAL;
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@') address.sun_path[0] = 0;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    struct msghdr message = {.msg_name = &address,
+                             .msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length),
+                             .msg_iov = &part,
+                             .msg_iovlen = 1};
+    if (path[0] != '@') message.msg_namelen += 1;
+    if (descriptor >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control.bytes;
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.head), &descriptor, sizeof(int));
+    }
+    int sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sender < 0) return -errno;
+    ssize_t sent = sendmsg(sender, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int result = sent < 0 ? -errno : 1;
+    close(sender);
+    return result;
+}
+
+// Returns: a descriptor that ends when the service manager has taken everything that was said before; below 0 where it can not be
+// asked now.
+static inline int apus_ask_barrier(void) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
+    int result = apus_notify("BARRIER=1", ends[1]);
+    close(ends[1]);
+    if (result > 0) return ends[0];
+    close(ends[0]);
+    return -1;
 }

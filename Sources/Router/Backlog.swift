@@ -98,6 +98,12 @@ struct Backlogs: ~Copyable {
     var limit: UInt64 = 1 << 20
     /// What is being written, a part a turn: the number of the next backlog; -1: nothing is.
     var keeping = -1
+    /// The transaction that has the last that was written.
+    var keptWith: UInt64 = 0
+    /// What is being written left something out, because a listener had not taken what was before it; and the milliseconds
+    /// of the router's clock since when that is so, 0 if it is not.
+    var isBlocked = false
+    var blockedSince: UInt64 = 0
 
     init(own: UInt64) { self.own = own }
 

@@ -103,7 +103,7 @@ extension Router {
         writeLingering()
         keepBacklogs()
         if seen.isTouched { seen.write(to: &log) }
-        if !log.isEmpty || isHeld { holdBack() }
+        if !log.isEmpty || isHeld || unreleased > Self.unreleasedLimit / 2 { holdBack() }
         // What is handled anew has its whole effect on the store only at the end.
         guard !log.isEmpty, !store.isBusy, milliseconds >= retryAt, !isReplaying else { return }
         if !isStopped, unreleased <= Self.unreleasedLimit / 4 {
@@ -114,13 +114,15 @@ extension Router {
         submit()
     }
 
-    /// Bytes of changes that wait for the disk beyond which listeners are not read until half of them are written. Their
-    /// own limits then hold their publishers back, and TCP the others.
+    /// Bytes of changes that wait for the disk beyond which listeners are not read until half of them are written; nor are
+    /// they while what waits for sessions that end with their connections is not (`isKeepingBehind`). Their own limits then
+    /// hold their publishers back, and TCP the others.
     static var changesLimit: Int { 8 << 20 }
 
     private mutating func holdBack() {
         let waiting = log.byteCount + store.pendingBytes
-        guard isHeld ? waiting <= Self.changesLimit / 2 : waiting > Self.changesLimit else { return }
+        let isBehind = waiting > (isHeld ? Self.changesLimit / 2 : Self.changesLimit) || isKeepingBehind
+        guard isBehind != isHeld else { return }
         isHeld.toggle()
         if isHeld { count(.storeHeldBack) }
         for link in links.indices where links[link].isOpen { watch(link, forRoom: links[link].isWatchedForRoom) }

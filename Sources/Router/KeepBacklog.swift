@@ -22,6 +22,7 @@ extension Router {
             // What came since the last cut goes with the rest.
             makeCut()
             backlogs.keeping = 0
+            backlogs.isBlocked = false
         }
         var room = Self.kept
         while backlogs.keeping < backlogs.indices.count {
@@ -30,7 +31,21 @@ extension Router {
             if keepBacklog(UInt32(backlogs.keeping), &room) { backlogs.keeping += 1 }
         }
         backlogs.keeping = -1
+        if !backlogs.isBlocked { backlogs.blockedSince = 0 }
     }
+
+    /// Whether frames would be forgotten before the store has what waits of them: so long listeners are not read, and their
+    /// own limits hold their publishers back. A listener that takes nothing holds nobody back for longer than a moment, a
+    /// store that is full or fails not at all: then what is killed with the router is lost.
+    var isKeepingBehind: Bool {
+        guard unreleased > Self.unreleasedLimit / 2, !isStoreFull, milliseconds >= retryAt else { return false }
+        if backlogs.keptWith > commits.committed { return true }
+        return backlogs.older > 0
+            && (backlogs.blockedSince == 0 || milliseconds &- backlogs.blockedSince < Self.longestBlock)
+    }
+
+    /// Milliseconds that a listener which takes nothing can hold the others back.
+    private static var longestBlock: UInt64 { 250 }
 
     /// What no frame has goes to the store at once, with the change that it came from: a delayed will is forgotten by the
     /// same transaction.
@@ -48,12 +63,16 @@ extension Router {
         let number = Int(backlog.session)
         let link = Int(sessions[number].link)
         // In the store it would stand for all before it, which the socket does not have yet.
-        guard links[link].put >= backlog.givenAt else { return true }
+        guard links[link].put >= backlog.givenAt else {
+            backlogs.isBlocked = true
+            if backlogs.blockedSince == 0 { backlogs.blockedSince = milliseconds }
+            return true
+        }
         let isGivingWay = isGivingWay(number)
         while room > 0, backlogs[index].unkept != noEntry {
             room -= 1
-            if isGivingWay {
-                let entry = backlogs[index].unkept
+            let entry = backlogs[index].unkept
+            if isGivingWay, queues[entry].qos == 0 {
                 backlogs[index].unkept = queues[entry].next
                 backlogs.giveUp(entry)
             } else {
@@ -63,8 +82,10 @@ extension Router {
         return backlogs[index].unkept == noEntry
     }
 
-    /// Whether a queue is about to drop messages by its policy. What comes then would be written to be dropped.
+    /// Whether a queue is about to drop its oldest messages. Nothing is promised of those at QoS 0, and they would be written to
+    /// be dropped.
     private func isGivingWay(_ number: Int) -> Bool {
+        guard settings.queuePolicy == .dropOldest else { return false }
         let queue = sessions[number].queue
         return queue.waiting > settings.queueMessages - settings.queueMessages / 8
             || queue.bytes > settings.queueBytes - settings.queueBytes / 8
@@ -92,7 +113,9 @@ extension Router {
     private mutating func keepWaiting(_ number: Int, _ index: UInt32) {
         let entry = backlogs[index].unkept
         backlogs[index].unkept = queues[entry].next
-        guard !backlogs.isRetained(entry) else { return }
+        // The next router finds a retained message by itself, and the note says which it is.
+        guard !backlogs.isRetained(entry) else { return backlogs.giveUp(entry) }
+        backlogs.keptWith = commits.submitted + 1
         if backlogs.stored.insert(UInt32(number)).inserted {
             log.putSession(
                 StoredSession(

@@ -32,7 +32,7 @@ extension Router {
             releaseCut.isMade = false
             unreleased = 0
         } else {
-            if releaseCut.isMade, isCutDone() || unreleased > Self.unreleasedLimit {
+            if releaseCut.isMade, isCutDone() || unreleased > Self.unreleasedLimit && !isKeepingBehind {
                 // A batch may have released more meanwhile.
                 for link in links.indices where links[link].isOpen {
                     links[link].released = max(links[link].released, links[link].cutHandled)

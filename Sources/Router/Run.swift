@@ -64,6 +64,8 @@ extension Router {
         }
         var patience = min(replays.patience, patienceForReleases)
         if !log.isEmpty { patience = min(patience, Int32(Self.removalInterval)) }
+        // What is left to be written is so in the turns that follow; that listeners are not read may have had its time.
+        if isHeld || backlogs.keeping >= 0 { patience = min(patience, 2) }
         return isStarting ? min(patience, 10) : patience
     }
 

@@ -83,9 +83,36 @@ extension Supervisor {
         noticeRoom(for: kept.count)
         // Nothing rather than a part: without one of them the others are of no use, but keep workers from ending.
         if storeProblem != nil { kept = [:] }
-        for name in bequeathed.subtracting(kept.keys) { DescriptorStore.remove(name) }
-        for (name, descriptor) in kept where !bequeathed.contains(name) { DescriptorStore.put(name, descriptor) }
-        bequeathed = Set(kept.keys)
+        // What systemd does not take now is said again: it is told all of it, but nobody waits for that.
+        var isWhole = true
+        for name in bequeathed.subtracting(kept.keys) {
+            if DescriptorStore.remove(name) { bequeathed.remove(name) } else { isWhole = false }
+        }
+        for (name, descriptor) in kept where !bequeathed.contains(name) {
+            if DescriptorStore.put(name, descriptor) { bequeathed.insert(name) } else { isWhole = false }
+        }
+        if !isWhole { timers.set(.bequest, at: monotonicMilliseconds() + Self.untilSaidAgain) }
+    }
+
+    private static var untilSaidAgain: UInt64 { 20 }
+
+    /// Asks PID 1 how many descriptors it keeps, and goes on: until it answers, all are left with it.
+    func askForStoreRoom() {
+        guard let answer = DescriptorStore.askRoom() else { return }
+        do throws(SystemError) {
+            try poller.add(answer, .readable, tag: Source.storeRoom.tag)
+            storeQuestion = answer
+        } catch {
+            close(answer)
+        }
+    }
+
+    /// It has answered, or nobody could be asked.
+    func storeRoomIsKnown() {
+        guard let answer = storeQuestion else { return }
+        poller.remove(answer)
+        storeQuestion = nil
+        if let room = DescriptorStore.room(answer: answer) { storeRoom = room }
     }
 
     /// Says once whether systemd keeps as many descriptors as there are.

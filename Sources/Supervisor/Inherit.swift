@@ -59,7 +59,7 @@ extension Supervisor {
     func openEstate() {
         inheritance = Inheritance(passed)
         guard DescriptorStore.isAvailable || inheritance.file != nil else { return }
-        if DescriptorStore.isAvailable, let room = DescriptorStore.room() { storeRoom = room }
+        if DescriptorStore.isAvailable { askForStoreRoom() }
         if let problem = inheritance.problem {
             Journal.log(.inheritanceLost, [.key: "what the former supervisor has left", .reason: problem])
         }

@@ -40,9 +40,8 @@ extension Supervisor {
     }
 
     private func say(_ line: String) {
-        guard line != statusLine else { return }
+        guard line != statusLine, Notify.sendAtOnce(.status(line)) || !Notify.isListening else { return }
         statusLine = line
-        Notify.send(.status(line))
     }
 
     func noteMessageRate(_ now: UInt64) {
@@ -56,7 +55,7 @@ extension Supervisor {
     /// `stop_timeout`): while this loop keeps to them, systemd waits.
     func extendTimeout(_ now: UInt64) {
         guard state != .ready, isWithinDeathLimit(now) else { return }
-        Notify.send(.extendTimeout(Self.extension))
+        Notify.sendAtOnce(.extendTimeout(Self.extension))
         let waiting = places.filter { $0.worker.map { $0.phase != .ready } ?? true }.map(\.label)
         switch state {
         case .starting: say("starting" + (waiting.isEmpty ? "" : ": \(waiting.joined(separator: ", ")) not ready"))
@@ -83,6 +82,6 @@ extension Supervisor {
     func feedWatchdog(_ now: UInt64) {
         guard let watchdogInterval else { return }
         timers.set(.watchdog, at: now + watchdogInterval / 2)
-        if isWithinDeathLimit(now) { Notify.send(.watchdog) }
+        if isWithinDeathLimit(now) { Notify.sendAtOnce(.watchdog) }
     }
 }

@@ -67,7 +67,26 @@ extension Supervisor {
         parkSockets()
         bequeath()
         // What a process that is gone has sent would not be taken.
-        DescriptorStore.settle()
+        guard let taken = DescriptorStore.barrier(),
+            (try? poller.add(taken, .readable, tag: Source.barrier.tag)) != nil
+        else { return beginRetiring(now) }
+        barrier = taken
+        timers.set(.barrier, at: now + Self.longestBarrier)
+    }
+
+    /// Milliseconds until systemd is not waited for any more.
+    private static let longestBarrier: UInt64 = 1000
+
+    /// systemd has what was left with it, or its time is over: the workers finish.
+    func beginRetiring(_ now: UInt64) {
+        guard state == .parking, !isRetiring else { return }
+        isRetiring = true
+        timers.cancel(.barrier)
+        if let barrier {
+            poller.remove(barrier)
+            close(barrier)
+        }
+        barrier = nil
         timers.set(.stop, at: now + UInt64(configuration.supervisor.stopTimeout.milliseconds) / 2)
         // What the router has said last is for the listeners to hear.
         retireAll(.bridge, now)
@@ -89,6 +108,7 @@ extension Supervisor {
 
     /// A worker has retired, or has died instead: the next ones, and at last this process.
     func goOnParking(_ now: UInt64) {
+        guard isRetiring else { return }
         let routers = places.filter { $0.role == .router }
         guard routers.allSatisfy({ $0.worker == nil }) else { return }
         if !hasRetiredListeners {

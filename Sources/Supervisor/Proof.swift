@@ -46,7 +46,7 @@ extension Supervisor {
         guard descriptor >= 0, (try? poller.add(descriptor, .readable, tag: Source.proof.tag)) != nil else {
             let reason = "it can not be watched: \(errorText(errno))"
             Glibc.kill(process, SIGKILL)
-            waitpid(process, nil, 0)
+            strangers.append(process)
             if descriptor >= 0 { close(descriptor) }
             throw notUsable(program, reason)
         }

@@ -18,6 +18,10 @@ enum Source: Equatable {
     case errors
     /// What the service manager is doing with the unit.
     case unitJob
+    /// How many descriptors the service manager keeps.
+    case storeRoom
+    /// The service manager has taken what was left with it.
+    case barrier
 
     var tag: UInt64 {
         switch self {
@@ -30,6 +34,8 @@ enum Source: Equatable {
         case .proof: 6 << 56
         case .errors: 7 << 56
         case .unitJob: 8 << 56
+        case .storeRoom: 9 << 56
+        case .barrier: 10 << 56
         }
     }
 
@@ -45,6 +51,8 @@ enum Source: Equatable {
         case 6: self = .proof
         case 7: self = .errors
         case 8: self = .unitJob
+        case 9: self = .storeRoom
+        case 10: self = .barrier
         default: return nil
         }
     }
@@ -79,6 +87,12 @@ enum Timer: Hashable {
     case flush(UInt32)
     /// The service manager ought to have said by now whether it is a restart.
     case unitJob
+    /// The service manager ought to have taken by now what was left with it.
+    case barrier
+    /// It did not take everything that was to be left with it.
+    case bequest
+    /// The log is not written, and this process about to run another program.
+    case goingOver
     /// The broker, or a listener that was removed, ought to have stopped by now.
     case stop
     case removal(UInt32)

@@ -53,7 +53,7 @@ extension Supervisor {
             let code = errno
             close(ends.supervisor)
             Glibc.kill(process, SIGKILL)
-            waitpid(process, nil, 0)
+            strangers.append(process)
             throw SystemError("watch process \(process)", code: code)
         }
 

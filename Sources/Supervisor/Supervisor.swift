@@ -46,6 +46,8 @@ package final class Supervisor {
     var inheritance = Inheritance([])
     /// Another program goes on at the turn's end.
     var goesOver = false
+    /// While it is about to: the milliseconds at which it does so whatever the log does; 0: it has not begun.
+    var goesOverBy: UInt64 = 0
     /// The newer program that shows what it can.
     var proof: Proof?
     /// The places whose workers are replaced by newer ones, the one whose turn it is in front.
@@ -61,13 +63,16 @@ package final class Supervisor {
     var estateFile: EstateFile?
     /// How many descriptors systemd keeps, as far as is known; and why it keeps none, in words.
     var storeRoom = Int.max
+    /// Where the answer comes, how many.
+    var storeQuestion: Int32?
     var storeProblem: String?
     /// The names of what is kept.
     var bequeathed: Set<String> = []
     /// Pairs that hold clients' sockets, by what they are kept as: from when this supervisor begins to park until the next
     /// one is ready.
     var parked: [String: Int32] = [:]
-    /// While parking: whether it is the listeners' turn, and whether all is done.
+    /// While parking: whether it is the workers' turn to end, the listeners', and whether all is done.
+    var isRetiring = false
     var hasRetiredListeners = false
     var isParked = false
 
@@ -87,6 +92,8 @@ package final class Supervisor {
 
     /// After SIGTERM: where the service manager's answer comes, whether it is a restart.
     var unitJob: Int32?
+    /// While parking: what ends when systemd has taken what was left with it.
+    var barrier: Int32?
     var stop: StopInOrder?
     var stopBegan: UInt64 = 0
     /// What apusd exits with once the workers have stopped.
@@ -149,7 +156,7 @@ package final class Supervisor {
         closeDoomed()
         updateAccepting(now)
         if mayHaveChanged, state != .stopping, !isParked { bequeath() }
-        if goesOver, unitJob == nil, state == .ready { goOver() }
+        if goesOver, unitJob == nil, state == .ready { goOver(now) }
     }
 
     private func handle(_ source: Source, _ readiness: Poller.Interest, _ now: UInt64) {
@@ -166,6 +173,8 @@ package final class Supervisor {
         case .proof: proofEnded(now)
         case .errors: relayErrors()
         case .unitJob: unitJobIsKnown(now)
+        case .storeRoom: storeRoomIsKnown()
+        case .barrier: beginRetiring(now)
         case .process(let number):
             if let worker = workers[number] { bury(worker, .unknown, now) }
         }
@@ -192,6 +201,9 @@ package final class Supervisor {
             close(one)
             if other >= 0 { close(other) }
         case .unitJob: unitJobExpired(now)
+        case .barrier: beginRetiring(now)
+        // The turn does the rest.
+        case .bequest, .goingOver: break
         case .stop: if state == .parking { parkExpired(now) } else { continueStop(now) }
         case .rest(let number): endRest(number)
         case .controlRest: watchControlSocket()

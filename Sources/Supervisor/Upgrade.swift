@@ -47,16 +47,27 @@ extension Supervisor {
         FileIdentity(path: path).map { $0 != program } ?? false
     }
 
+    /// Milliseconds that the log may take.
+    private static var longestLog: UInt64 { 2000 }
+
     var configurationArguments: [String] { configurationPath.map { ["--config", $0] } ?? [] }
 
-    /// Becomes the program on disk. Returns only where that failed: the broker goes on as it was.
-    func goOver() {
+    /// Becomes the program on disk, once the log's thread, which ends with this program, has written what there is. Returns
+    /// where that is not so yet, and where it failed: then the broker goes on as it was.
+    func goOver(_ now: UInt64) {
+        if goesOverBy == 0 {
+            Journal.log(.upgrading, [.file: ownProgram])
+            goesOverBy = now + Self.longestLog
+        }
+        guard Journal.flush(within: .zero) || now >= goesOverBy else {
+            timers.set(.goingOver, at: now + 2)
+            return
+        }
         goesOver = false
+        goesOverBy = 0
         bequeath()
         for descriptor in heirlooms.values { _ = fcntl(descriptor, F_SETFD, 0) }
         let list = heirlooms.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-        Journal.log(.upgrading, [.file: ownProgram])
-        Journal.flush()
         // The environment is nobody else's at this moment but the log's thread's, which does not read it.
         _ = unsafe setenv(Self.heirloomsVariable, list, 1)
         unsafe withArguments(["apusd"] + configurationArguments) { arguments in

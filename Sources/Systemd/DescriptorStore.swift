@@ -15,29 +15,44 @@ package enum DescriptorStore {
     }
 
     /// Stores a descriptor under a name, until it is removed. It is not watched: one whose peer is gone stays as well.
-    package static func put(_ name: String, _ descriptor: Int32) {
-        var descriptor = descriptor
-        // Safe: the string is a C string for the length of the call, which reads one descriptor.
-        _ = unsafe sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDPOLL=0\nFDNAME=\(prefix)\(name)", &descriptor, 1)
+    /// - Returns: false where systemd takes nothing now: it is to be said again.
+    package static func put(_ name: String, _ descriptor: Int32) -> Bool {
+        // Safe: the string is a C string for the length of the call.
+        unsafe apus_notify("FDSTORE=1\nFDPOLL=0\nFDNAME=\(prefix)\(name)", descriptor) != -EAGAIN
     }
 
     /// Removes every descriptor of a name.
-    package static func remove(_ name: String) {
+    /// - Returns: as `put` does.
+    @discardableResult
+    package static func remove(_ name: String) -> Bool {
         // Safe: as above.
-        _ = unsafe sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=\(prefix)\(name)")
+        unsafe apus_notify("FDSTOREREMOVE=1\nFDNAME=\(prefix)\(name)", -1) != -EAGAIN
     }
 }
 
 extension DescriptorStore {
-    /// How many descriptors it takes; nil where nobody could be asked. Asks PID 1, for half a second at most.
-    package static func room() -> Int? {
-        let room = apus_store_room()
-        return room < 0 ? nil : Int(room)
+    /// Asks PID 1 how many descriptors it takes, on a thread of its own.
+    /// - Returns: what is readable when the answer is there. That may be never: the bus may say nothing. nil where there is no
+    ///   thread for it.
+    package static func askRoom() -> Int32? {
+        let descriptor = apus_ask_store_room()
+        return descriptor < 0 ? nil : descriptor
     }
 
-    /// Waits until systemd has taken everything that was said, a second at most.
-    package static func settle() {
-        // Safe: the call has no pointers.
-        _ = sd_notify_barrier(0, 1_000_000)
+    /// Reads the answer, waiting for it where it is not there yet, and closes the descriptor.
+    /// - Returns: nil where nobody could be asked.
+    package static func room(answer descriptor: Int32) -> Int? {
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 64)
+        // Safe: the call is told the room.
+        let count = unsafe read(descriptor, &bytes, bytes.count)
+        return count > 1 ? Int(String(decoding: bytes[1..<count], as: UTF8.self)) : nil
+    }
+
+    /// Lets systemd say when it has taken everything that was said before.
+    /// - Returns: what ends then; nil where systemd takes nothing now.
+    package static func barrier() -> Int32? {
+        let descriptor = apus_ask_barrier()
+        return descriptor < 0 ? nil : descriptor
     }
 }

@@ -38,12 +38,27 @@ package enum Notify {
         }
     }
 
-    /// Sends the states in one message, so that systemd sees them at once.
+    /// Sends what may as well be said later, without waiting for a service manager that takes nothing now.
+    /// - Returns: whether one was told.
+    @discardableResult
+    package static func sendAtOnce(_ state: State) -> Bool {
+        // Safe: the string is a C string for the length of the call.
+        unsafe apus_notify(state.text, -1) > 0
+    }
+
+    /// Sends the states in one message, so that systemd sees them at once. Where its queue is full, waits: these are for
+    /// changes that must not be lost.
     /// - Returns: whether a service manager was told; false where there is none or its socket refused.
     @discardableResult
     package static func send(_ states: State...) -> Bool {
         // Safe: the string is a C string for the length of the call, and sd_notify copies it.
         unsafe sd_notify(0, states.map(\.text).joined(separator: "\n")) > 0
+    }
+
+    /// Whether there is a service manager that wants to hear of it.
+    package static var isListening: Bool {
+        // Safe: the environment is not changed while threads run.
+        unsafe getenv("NOTIFY_SOCKET") != nil
     }
 
     private static func monotonicMicroseconds() -> Int {

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 import wire as w
-from broker import BIN, MQTT, WEB, wait_until
+from broker import BIN, MQTT, WEB, process_file, wait_until
 from client import JSON, Paho, mosquitto_sub, unique
 from steps import Attached
 
@@ -329,6 +329,82 @@ def test_what_waits_for_a_clean_session(start_broker, opened, replace, kind, siz
     replace(broker)
     sender.send(w.publish("waits", f"{total:08}", 0, version=w.V5, props=b"\x02\x00\x00\x03\xe8"))
     assert take_backlog(client, 1) == [total]
+
+
+def exchange(sender, topic, numbers, qos, size):
+    """Publishes, many at once, and returns when all of it is acknowledged for good."""
+    for start in range(numbers.start, numbers.stop, 500):
+        part = range(start, min(start + 500, numbers.stop))
+        sender.send(*(w.publish(topic, f"{number:08}".ljust(size), qos, number % 60_000 + 1) for number in part))
+        missing = len(part)
+        while missing:
+            packet = sender.read(30)
+            assert packet is not None, f"closed with {missing} not acknowledged"
+            if packet.type == w.PUBREC:
+                sender.send(w.packet(w.PUBREL << 4 | 2, packet.body[:2]))
+            else:
+                missing -= 1
+
+
+def take(client, count):
+    """As many messages, each acknowledged for good."""
+    got, released = [], 0
+    while len(got) < count or released < sum(qos == 2 for _, qos in got):
+        packet = client.read()
+        assert packet is not None, f"closed behind {len(got)} messages"
+        if packet.type == w.PUBREL:
+            released += 1
+            client.send(w.packet(w.PUBCOMP << 4, packet.body[:2]))
+            continue
+        _, identifier, payload = packet.publish(client.version)
+        got.append((int(payload[:8]), packet.qos))
+        client.send(w.packet((w.PUBREC if packet.qos == 2 else w.PUBACK) << 4, w.u16(identifier)))
+    return [number for number, _ in got]
+
+
+class SlowDisk:
+    """Lets each fdatasync of a process last for a while."""
+
+    def __init__(self, pid, milliseconds):
+        self._strace = subprocess.Popen(
+            ["strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e",
+             f"inject=fdatasync,fsync:delay_enter={milliseconds * 1000}", "-p", str(pid)])
+        wait_until(lambda: "TracerPid:\t0" not in process_file(pid, "status"), "strace to be attached")
+
+    def close(self):
+        self._strace.terminate()
+        self._strace.wait()
+
+
+@pytest.mark.parametrize("policy, disk", [("drop_newest", "fast"), ("drop_newest", "slow"), ("drop_oldest", "fast"),
+                                          ("disconnect", "fast")])
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_full_queue_of_a_clean_session(start_broker, opened, qos, policy, disk):
+    """Its window is full as well. The router is killed as soon as its publisher has the last acknowledgement; and once more."""
+    window, full, size = 5, 3000, 3000
+    broker = start_broker(limits={"queue_messages": full, "queue_policy": policy, "in_flight": 1000})
+    client = opened(w.connected(broker.port(), unique(), w.V5, props=b"\x21" + w.u16(window)))
+    client.subscribe("waits", qos=qos)
+    sender = opened(w.connected(broker.port(), timeout=30))
+    slow = opened(SlowDisk(broker.worker("router")["pid"], 150)) if disk == "slow" else None
+    more = 300 if policy == "drop_oldest" else 0
+    for part in (range(full // 2), range(full // 2, window + full), range(window + full, window + full + more)):
+        exchange(sender, "waits", part, qos, size)
+        if part.stop < window + full:
+            continue
+        kill_router(broker)
+        if slow:
+            slow = opened(SlowDisk(broker.worker("router")["pid"], 150))
+    if policy == "drop_newest":
+        exchange(sender, "waits", range(window + full, window + full + 50), qos, size)
+    got = take(client, window + full)
+    assert got[:window] == list(range(window)) and got == sorted(set(got)), "in order and once"
+    if more:
+        # What was dropped may come after all.
+        assert set(got[window:]) >= set(range(window + more, window + full + more))
+    else:
+        assert got == list(range(window + full))
+    client.ping()
 
 
 @pytest.mark.parametrize("replace", [kill_router, restart_router])

@@ -80,6 +80,26 @@ def test_a_restart_is_a_pause(broker, opened):
     assert broker.status()["connections"] == 7
 
 
+def test_arenas_for_smaller_packets_end_their_connections(host, broker, opened):
+    """A restart with a larger limits.packet_size."""
+    client = opened(w.connected(broker.port(), "small", version=w.V5))
+    durable = opened(w.connected(broker.port(), "stays", clean=False))
+    durable.subscribe("larger", qos=1)
+    host.configure(CONFIGURATION + '\n[limits]\npacket_size = "32 MiB"\n')
+    try:
+        broker.run("systemctl", "restart", "apus")
+        for ended in (client, durable):
+            ended.wait_closed()
+        assert "an arena for smaller packets than limits.packet_size" in broker.journal()
+        again = opened(w.Wire(broker.port()))
+        assert again.connect("stays", clean=False).body[0] == 1
+        again.send(w.publish("larger", b"x" * (20 << 20), 0))
+        assert len(again.expect(w.PUBLISH, 20).publish()[2]) == 20 << 20
+        assert broker.status()["connections"] == 1
+    finally:
+        host.configure(CONFIGURATION)
+
+
 def test_what_is_said_during_a_restart_is_heard(broker, opened):
     sender, receiver = opened(w.connected(broker.port())), opened(w.connected(broker.port()))
     topic, port = unique("during"), broker.port()
@@ -240,7 +260,7 @@ def pids(broker):
 def test_a_reload_goes_over_to_newer_programs(programs, opened):
     broker, clients = programs, Clients(programs, opened)
     for _ in range(3):
-        before, main = pids(broker), broker.main_pid()
+        before, main, marked = pids(broker), broker.main_pid(), len(broker.entries())
         for program, name in PROGRAMS.items():
             put(broker, program, BIN / name)
         broker.run("systemctl", "reload", "apus")
@@ -248,6 +268,7 @@ def test_a_reload_goes_over_to_newer_programs(programs, opened):
         wait_until(lambda: set(pids(broker).values()).isdisjoint(before.values()), "every worker to be a new one")
         broker.wait_served()
         clients.talk()
+        check_order([entry["MESSAGE"] for entry in broker.entries()[marked:]])
         assert broker.main_pid() == main
         assert os.readlink(f"/proc/{host_pid(broker, main)}/exe").endswith("usr/sbin/apusd")
     broker.kill(broker.worker("mqtt"))
@@ -257,6 +278,13 @@ def test_a_reload_goes_over_to_newer_programs(programs, opened):
     clients.talk()
     broker.wait_served()
     assert broker.status()["connections"] == 6 and not broker.run("pgrep", "-r", "Z", "apus", check=False)
+
+
+def check_order(said):
+    """Of a roll: each worker is ready before the next one's turn, the router first."""
+    said = said[next(place for place, message in enumerate(said) if "replaced by newer ones" in message):]
+    ready = [message.split(" is ready")[0] for message in said if " is ready after" in message]
+    assert ready[:3] == ["router", "listener/mqtt", "listener/web"], said
 
 
 def host_pid(broker, pid):
@@ -289,6 +317,53 @@ def test_a_newer_worker_that_fails_leaves_the_former_ones(programs, opened):
     wait_until(lambda: pids(broker).get(web, before[web]) != before[web], "the next one to be taken")
     broker.wait_served()
     assert not broker.status().get("degraded")
+    clients.talk()
+
+
+@pytest.mark.parametrize("script", ["exit 3", "exec sleep 60"], ids=["ends", "hangs"])
+def test_a_newer_router_that_fails_ends_the_roll(host, programs, opened, script):
+    """It is the first in turn: the listeners, whose programs are newer and good, stay as they are."""
+    host.configure(CONFIGURATION + '\n[supervisor]\nstart_timeout = "2 s"\n')
+    try:
+        programs.run("systemctl", "reload", "apus")
+        broker, clients = programs, Clients(programs, opened)
+        before, marked = pids(broker), len(broker.entries())
+        broken = broker.root / "root/broken"
+        broken.write_text(f"#!/bin/sh\n{script}\n")
+        put(broker, "usr/libexec/apus/apus-router", broken)
+        put(broker, "usr/libexec/apus/apus-listener", BIN / "apus-listener")
+        broker.run("systemctl", "reload", "apus")
+        reason = wait_until(lambda: broker.status().get("degraded"), "the failure to be told")
+        assert reason.startswith("router was not upgraded"), reason
+        assert "router was not upgraded" in broker.run("systemctl", "show", "-P", "StatusText", "apus")
+        clients.talk()
+        assert pids(broker) == before
+        said = [entry["MESSAGE"] for entry in broker.entries()[marked:]]
+        assert any(reason in message for message in said), said
+        assert not any(message.startswith("listener/") and "started" in message for message in said), said
+        put(broker, "usr/libexec/apus/apus-router", BIN / "apus-router")
+        broker.run("systemctl", "reload", "apus")
+        wait_until(lambda: set(pids(broker).values()).isdisjoint(before.values()), "every worker to be a new one")
+        broker.wait_served()
+        clients.talk()
+    finally:
+        host.configure(CONFIGURATION)
+
+
+def test_a_supervisor_begins_though_the_bus_answers_nobody(broker, opened):
+    """After the former one's death. Workers and clients are taken over at once."""
+    clients, before, main = Clients(broker, opened), pids(broker), broker.main_pid()
+    bus = broker.run("systemctl", "show", "-P", "MainPID", "dbus").strip()
+    broker.run("kill", "-STOP", bus)
+    try:
+        broker.kill(main)
+        clients.talk()
+        wait_until(lambda: broker.main_pid() not in (0, main), "the next supervisor")
+        broker.wait_served()
+        assert pids(broker) == before
+        opened(w.connected(broker.port())).ping()
+    finally:
+        broker.run("kill", "-CONT", bus)
     clients.talk()
 
 

@@ -5,6 +5,7 @@ until every worker is ready again. What can not be played raises, which ends the
 """
 
 import os
+import random
 import shutil
 import subprocess
 from typing import Callable, NamedTuple
@@ -50,10 +51,12 @@ def kill(*names):
 
 
 def kill_standby(broker):
+    """Any of them."""
     pids = [row["pid"] for row in broker.status()["workers"] if row["state"] == "standby"]
     assert pids, "no worker is in the state standby"
-    broker.kill(pids[0])
-    return pids[:1]
+    pid = random.choice(pids)
+    broker.kill(pid)
+    return [pid]
 
 
 def hang(name):
@@ -81,15 +84,19 @@ def reload(broker):
     return []
 
 
-def upgrade(broker):
+def upgrade(*command):
     """New files with the same programs: the supervisor goes over, every worker is replaced."""
-    workers = [row["pid"] for row in broker.status()["workers"]]
-    for name, place in PROGRAMS.items():
-        new = broker.root / place / f"{name}.new"
-        shutil.copy(BIN / name, new)
-        os.replace(new, broker.root / place / name)
-    broker.run("systemctl", "reload", "apus")
-    return workers
+
+    def play(broker):
+        workers = [row["pid"] for row in broker.status()["workers"]]
+        for name, place in PROGRAMS.items():
+            new = broker.root / place / f"{name}.new"
+            shutil.copy(BIN / name, new)
+            os.replace(new, broker.root / place / name)
+        broker.run(*command)
+        return workers
+
+    return play
 
 
 def restart_all(broker):
@@ -104,7 +111,8 @@ EVENTS = [
     Event("restart listener/web", restart("listener/web", "web"), PLANNED),
     Event("restart router", restart("router", "router"), PLANNED),
     Event("reload", reload, PLANNED),
-    Event("upgrade", upgrade, PLANNED),
+    Event("upgrade", upgrade("systemctl", "reload", "apus"), PLANNED),
+    Event("apusctl upgrade", upgrade("apusctl", "upgrade"), PLANNED),
     Event("kill listener/mqtt", kill("mqtt"), CRASH),
     Event("kill listener/raw", kill("raw"), CRASH),
     Event("kill listener/web", kill("web"), CRASH),
@@ -116,6 +124,7 @@ EVENTS = [
     Event("systemctl restart", restart_all, RESTART),
     Event("kill standby", kill_standby, PLANNED),
     Event("hang listener/mqtt", hang("mqtt")),
+    Event("hang router", hang("router")),
 ]
 
 
