@@ -73,6 +73,7 @@ let package = Package(
         module("Configuration", [toml]),
         module("Control"),
         module("Store", ["CSQLite", "EventLoop"]),
+        module("Passwords", ["CCrypt", "CMessageDigest"]),
 
         // Roles: what each process does.
         module(
@@ -88,7 +89,7 @@ let package = Package(
             ]),
         module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT", "Store"]),
         module("Bridge", ["Channel", "CRabbitMQ", "EventLoop", "Journal", "Messages", "MQTT"]),
-        module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
+        module("Operator", ["Configuration", "Control", "MQTT", "Passwords", argumentParser]),
 
         // Programs: thin mains.
         program("apusd", ["Supervisor", "Configuration", "Journal", "Messages", argumentParser]),
@@ -106,6 +107,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
 
         tests("MQTT"),
@@ -124,6 +126,7 @@ let package = Package(
         tests("Supervisor", ["Configuration", "EventLoop", "Messages"]),
         tests("Listener", ["Arena", "Messages", "MQTT"]),
         tests("Bridge", ["Messages", "MQTT"]),
+        tests("Passwords"),
         tests("Router", ["Channel", "EventLoop", "Messages", "MQTT", "Store"]),
     ],
     swiftLanguageModes: [.v6],
