@@ -50,6 +50,7 @@ let package = Package(
         .executable(name: "apus-listener", targets: ["apus-listener"]),
         .executable(name: "apus-router", targets: ["apus-router"]),
         .executable(name: "apus-bridge", targets: ["apus-bridge"]),
+        .executable(name: "apus-auth", targets: ["apus-auth"]),
         .executable(name: "apusctl", targets: ["apusctl"]),
     ],
     dependencies: [
@@ -89,6 +90,7 @@ let package = Package(
             ]),
         module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT", "Store"]),
         module("Bridge", ["Channel", "CRabbitMQ", "EventLoop", "Journal", "Messages", "MQTT"]),
+        module("Auth", ["Channel", "CLinux", "EventLoop", "Journal", "Messages", "Passwords"]),
         module("Operator", ["Configuration", "Control", "MQTT", "Passwords", argumentParser]),
 
         // Programs: thin mains.
@@ -96,6 +98,7 @@ let package = Package(
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
         program("apus-bridge", ["Bridge"]),
+        program("apus-auth", ["Auth"]),
         program("apusctl", ["Operator"]),
 
         // C: system libraries, and the few lines that Swift can not write.
@@ -127,6 +130,7 @@ let package = Package(
         tests("Listener", ["Arena", "Messages", "MQTT"]),
         tests("Bridge", ["Messages", "MQTT"]),
         tests("Passwords"),
+        tests("Auth", ["Messages", "Passwords"]),
         tests("Router", ["Channel", "EventLoop", "Messages", "MQTT", "Store"]),
     ],
     swiftLanguageModes: [.v6],

@@ -16,7 +16,7 @@ package enum SHA256: Digest {
 
     package static func digest(_ bytes: [UInt8]) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { digest, count in
-            var context = unsafe SHA2_CTX()
+            var context = SHA2_CTX()
             unsafe SHA256Init(&context)
             // The C functions keep none of the pointers, and the digest has exactly the bytes that they write.
             unsafe bytes.withUnsafeBufferPointer { unsafe SHA256Update(&context, $0.baseAddress, $0.count) }
@@ -32,7 +32,7 @@ package enum SHA512: Digest {
 
     package static func digest(_ bytes: [UInt8]) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { digest, count in
-            var context = unsafe SHA2_CTX()
+            var context = SHA2_CTX()
             unsafe SHA512Init(&context)
             // As above.
             unsafe bytes.withUnsafeBufferPointer { unsafe SHA512Update(&context, $0.baseAddress, $0.count) }

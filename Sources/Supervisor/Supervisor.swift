@@ -46,6 +46,10 @@ package final class Supervisor {
     var inheritance = Inheritance([])
     /// Another program goes on at the turn's end.
     var goesOver = false
+    /// Counts the reloads, with each of which auth reads the password file.
+    var passwordReading: UInt32 = 0
+    /// Who waits for what comes of that.
+    var passwordAskers: [Proof.Asker] = []
     /// The newer program that shows what it can.
     var proof: Proof?
     /// The places whose workers are replaced by newer ones, the one whose turn it is in front.
@@ -175,6 +179,7 @@ package final class Supervisor {
         switch timer {
         case .beat: beat(now)
         case .proof: proofExpired()
+        case .passwords: passwordsExpired(now)
         case .watchdog: feedWatchdog(now)
         case .respawn(let label):
             if let place = places.first(where: { $0.label == label }) { fill(place, now) }
