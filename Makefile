@@ -59,7 +59,7 @@ install-files:
 	    $(DESTDIR)$(UNITDIR) $(DESTDIR)/etc/apus
 	install $(STRIP) $(BIN)/apusd $(DESTDIR)$(PREFIX)/sbin/
 	install $(STRIP) $(BIN)/apusctl $(DESTDIR)$(PREFIX)/bin/
-	install $(STRIP) $(BIN)/apus-listener $(BIN)/apus-router $(BIN)/apus-bridge $(DESTDIR)$(PREFIX)/libexec/apus/
+	install $(STRIP) $(BIN)/apus-listener $(BIN)/apus-router $(BIN)/apus-bridge $(BIN)/apus-auth $(DESTDIR)$(PREFIX)/libexec/apus/
 	install packaging/symbolize $(DESTDIR)$(PREFIX)/libexec/apus/
 	packaging/make-units $(PREFIX) $(DESTDIR)$(UNITDIR)
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/apus.conf

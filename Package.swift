@@ -50,6 +50,7 @@ let package = Package(
         .executable(name: "apus-listener", targets: ["apus-listener"]),
         .executable(name: "apus-router", targets: ["apus-router"]),
         .executable(name: "apus-bridge", targets: ["apus-bridge"]),
+        .executable(name: "apus-auth", targets: ["apus-auth"]),
         .executable(name: "apusctl", targets: ["apusctl"]),
     ],
     dependencies: [
@@ -73,6 +74,7 @@ let package = Package(
         module("Configuration", [toml]),
         module("Control"),
         module("Store", ["CSQLite", "EventLoop"]),
+        module("Passwords", ["CCrypt", "CMessageDigest"]),
 
         // Roles: what each process does.
         module(
@@ -88,13 +90,15 @@ let package = Package(
             ]),
         module("Router", ["Channel", "EventLoop", "Journal", "Messages", "MQTT", "Store"]),
         module("Bridge", ["Channel", "CRabbitMQ", "EventLoop", "Journal", "Messages", "MQTT"]),
-        module("Operator", ["Configuration", "Control", "MQTT", argumentParser]),
+        module("Auth", ["Channel", "CLinux", "EventLoop", "Journal", "Messages", "Passwords"]),
+        module("Operator", ["Configuration", "Control", "MQTT", "Passwords", argumentParser]),
 
         // Programs: thin mains.
         program("apusd", ["Supervisor", "Configuration", "Journal", "Messages", argumentParser]),
         program("apus-listener", ["Listener"]),
         program("apus-router", ["Router"]),
         program("apus-bridge", ["Bridge"]),
+        program("apus-auth", ["Auth"]),
         program("apusctl", ["Operator"]),
 
         // C: system libraries, and the few lines that Swift can not write.
@@ -106,6 +110,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
 
         tests("MQTT"),
@@ -124,6 +129,8 @@ let package = Package(
         tests("Supervisor", ["Configuration", "EventLoop", "Messages"]),
         tests("Listener", ["Arena", "Messages", "MQTT"]),
         tests("Bridge", ["Messages", "MQTT"]),
+        tests("Passwords"),
+        tests("Auth", ["Messages", "Passwords"]),
         tests("Router", ["Channel", "EventLoop", "Messages", "MQTT", "Store"]),
     ],
     swiftLanguageModes: [.v6],

@@ -43,10 +43,11 @@ extension Arena {
         self[record: slot].epoch = head.batch_epoch
     }
 
-    /// Gives back what the record, which was touched, has of requests and deliveries; the session's facts stay.
+    /// Gives back what the record, which was touched, has of requests, deliveries and authentication; the session's facts stay.
     package mutating func freeExchanges(_ slot: Int) {
         _ = replace(.requests, with: [], slot: slot)
         _ = replace(.deliveries, with: [], slot: slot)
+        _ = replace(.authentication, with: [], slot: slot)
     }
 
     /// Gives the record back, with what it names.
@@ -80,6 +81,8 @@ package enum RecordQueue: Int {
     case note
     /// The same, which grows.
     case list
+    /// What was asked of who checks who may connect.
+    case authentication
 }
 
 extension apus_record {
@@ -93,6 +96,7 @@ extension apus_record {
             case .window: window
             case .note: note
             case .list: list
+            case .authentication: authentication
             }
         }
         set {
@@ -104,11 +108,12 @@ extension apus_record {
             case .window: window = newValue
             case .note: note = newValue
             case .list: list = newValue
+            case .authentication: authentication = newValue
             }
         }
     }
 
-    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window, note, list] }
+    var queues: [apus_fifo] { [requests, deliveries, connect, subscriptions, window, note, list, authentication] }
 }
 
 extension apus_fifo {

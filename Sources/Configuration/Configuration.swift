@@ -95,6 +95,7 @@ extension Configuration {
         package var givenTopicAliases = 16
         package var keepAliveMax = Duration.seconds(65_535)
         package var connectTimeout = Duration.seconds(10)
+        package var authentications = 256
         package var httpRequest = 8 << 10
         package var heartbeatTimeout = Duration.seconds(30)
         package var websocketPingInterval = Duration.seconds(20)
@@ -133,6 +134,13 @@ extension Configuration {
     /// `[auth]`.
     package struct Auth: Sendable, Equatable {
         package var anonymous = Anonymous.loopback
+        /// Users and their passwords; empty: there are none.
+        package var passwordFile = ""
+        /// Threads that compare passwords with hashes.
+        package var hashThreads = 2
+
+        /// Whether there is anything by which a client could show who it is.
+        package var authenticates: Bool { !passwordFile.isEmpty }
     }
 
     /// Who may connect without saying who it is.

@@ -95,7 +95,11 @@ extension Configuration {
                 + "clients choose, none included."),
         .duration(
             "connect_timeout", \.limits.connectTimeout, 100...600_000,
-            "How long a new connection may take to say CONNECT, its WebSocket handshake included."),
+            "How long a new connection may take to say CONNECT, its WebSocket handshake included; and how long it then may "
+                + "take until it is known who it is."),
+        .integer(
+            "authentications", \.limits.authentications, 1...100_000,
+            "Connections of one listener for which it is being found out who they are; others wait."),
         .size(
             "http_request", \.limits.httpRequest, 1024...65_536,
             "The largest HTTP request head on a WebSocket listener."),
@@ -143,14 +147,24 @@ extension Configuration {
     private static let authKeys: [Key<Configuration>] = [
         .choice(
             "anonymous", \.auth.anonymous,
-            "Who may connect without a name and password: clients of this machine, everyone, or nobody."
+            "Who may connect without a name and password: clients of this machine, everyone, or nobody. Without a "
+                + "`password_file` this is who may connect at all."
         ) {
             switch $0 {
             case .loopback: .string("loopback")
             case .everyone: .boolean(true)
             case .nobody: .boolean(false)
             }
-        }
+        },
+        .text(
+            "password_file", \.auth.passwordFile, allowed: "an absolute path, or nothing",
+            "Users and their passwords, a line `USER:HASH` each, as `apusctl passwd` and `mosquitto_passwd` write them. Who "
+                + "says a user name is let in only with its password then."
+        ) { $0.isEmpty || $0.hasPrefix("/") ? $0 : nil },
+        .integer(
+            "hash_threads", \.auth.hashThreads, 1...64,
+            "Passwords that are compared with hashes at one time. A reload makes it more; less waits for `apusctl restart "
+                + "auth`."),
     ]
 
     private static let logKeys: [Key<Configuration>] = [

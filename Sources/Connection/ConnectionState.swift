@@ -18,14 +18,23 @@ package enum ConnectionState: UInt8, Sendable, CaseIterable {
     case lingering = 6
     /// The socket is closed; the slot waits until the router has handled the end.
     case departing = 7
+    /// It is being found out who the client is; what it sends meanwhile waits.
+    case authenticating = 8
+    /// The client was sent an AUTH before its CONNACK and is to answer it.
+    case challenged = 9
 
     /// Whether bytes of the peer still mean anything.
     package var isOpen: Bool {
         switch self {
-        case .handshake, .awaitingConnect, .connecting, .connected: true
+        case .handshake, .awaitingConnect, .connecting, .connected, .authenticating, .challenged: true
         case .free, .closing, .lingering, .departing: false
         }
     }
+}
+
+extension ConnectionState {
+    /// Whether what the client sends waits until CONNECT is answered, or gone on with.
+    package var holdsInput: Bool { self == .connecting || self == .authenticating }
 }
 
 /// What speaks on a connection.

@@ -28,14 +28,28 @@ package enum PacketVerdict: Sendable {
                 : .violation(
                     ProtocolError(
                         reason: .protocolError, what: "the first packet is not CONNECT", clause: "MQTT-3.1.0-1"))
-        case .connecting:
+        case .connecting, .authenticating:
             return .wait
+        case .challenged:
+            return challenged(type)
         case .connected:
             return connected(type, version)
         case .free, .handshake, .closing, .lingering, .departing:
             return .violation(
                 ProtocolError(
                     reason: .protocolError, what: "a packet outside of a connection", clause: "MQTT-4.8.0-1"))
+        }
+    }
+
+    private static func challenged(_ type: PacketType) -> PacketVerdict {
+        switch type {
+        case .auth: .authenticate
+        case .disconnect: .disconnect
+        default:
+            .violation(
+                ProtocolError(
+                    reason: .protocolError, what: "a packet other than AUTH and DISCONNECT before CONNACK",
+                    clause: "MQTT-3.1.2-30"))
         }
     }
 

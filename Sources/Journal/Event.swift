@@ -44,6 +44,8 @@ package enum Event: String, Sendable, CaseIterable {
     case bridgeNotTaken = "bridge_not_taken"
     case bridgeUnroutable = "bridge_unroutable"
     case bridgeUnmappable = "bridge_unmappable"
+    case passwordsRead = "passwords_read"
+    case passwordsRefused = "passwords_refused"
     case configurationReloaded = "configuration_reloaded"
     case configurationNeedsRestart = "configuration_needs_restart"
     case configurationRefused = "configuration_refused"
@@ -203,6 +205,10 @@ package enum Event: String, Sendable, CaseIterable {
             Description(
                 "850f0e0c90f341808564ad73bc427f71", .warning, "a message to {topic} can not pass the bridge: {reason}",
                 rate: 1)
+        case .passwordsRead:
+            Description("8b4d214ae2f24ca18340245882092ec4", .notice, "{count} users were read from {file}")
+        case .passwordsRefused:
+            Description("69b1c474d0d048839a74bf74bd230560", .error, "the password file can not be used: {error}")
         case .configurationReloaded:
             Description("434652b6b7b2439eb2ab13090ec7b831", .notice, "the configuration was read again: {reason}")
         case .configurationNeedsRestart:

@@ -31,6 +31,7 @@ extension Listener {
         arena.touchCold(slot)
         arena[cold: slot].close_reason = reason.rawValue
         if tellClient { appendFarewell(slot, state, reason, reasonString) }
+        forgetAuthentication(slot)
         if state == .connecting || state == .connected {
             tellRouter(
                 DisconnectedFrame(
@@ -77,7 +78,7 @@ extension Listener {
                 appendRefusal(slot, code, words) {
                     Disconnect(reason: code, properties: $0).encode(into: &$1, version: .v5)
                 }
-            } else if state == .awaitingConnect || state == .connecting, arena[slot].version != 0 {
+            } else if state != .connected, arena[slot].version != 0 {
                 appendConnackRefusal(slot, reason, words)
             }
         }

@@ -9,42 +9,49 @@ import Messages
 
 extension Listener {
     /// Handles a client's first packet.
+    /// - Returns: false when it has to wait: it stays where it is.
     mutating func handleConnect(
         _ slot: Int, _ octets: Span<UInt8>, _ offset: Int, _ header: FixedHeader
-    ) throws(ProtocolError) {
+    ) throws(ProtocolError) -> Bool {
         // The version decides how a refusal looks, so it is noted before anything can fail.
         arena[slot].version = Connect.refusalVersion(octets, at: offset, header: header)?.rawValue ?? 0
         let connect = try Connect(decoding: octets, at: offset, header: header)
         arena[slot].version = connect.version.rawValue
         keepWishes(slot, connect)
         try checkTerms(connect)
-        guard mayConnect(slot) else {
+        let request = authRequest(slot, connect)
+        guard request != nil || mayConnect(slot) else {
             count(.connectionsRefused)
-            Journal.log(
-                .clientRefused,
-                [
-                    .clientID: connect.clientIdentifier, .user: connect.username ?? "",
-                    .peer: peer(slot).description,
-                    .reason: "anonymous clients are allowed only as auth.anonymous says",
-                    .reasonCode: Self.digits(.notAuthorized),
-                ])
-            return close(slot, .notAuthorized, tellClient: true)
+            logRefused(
+                slot, connect.clientIdentifier, user: connect.username ?? "", .notAuthorized,
+                "anonymous clients are allowed only as auth.anonymous says")
+            close(slot, .notAuthorized, tellClient: true)
+            return true
+        }
+        if request != nil, !mayAsk {
+            awaitTurn(slot)
+            return false
         }
         let properties = connect.properties
         arena.setClientIdentifier(Array(connect.clientIdentifier.utf8), slot: slot)
         arena[cold: slot].keep_alive = keepAlive(connect)
         arena[slot].receive_window = settings.inFlight
         if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
-        arena[slot].state = ConnectionState.connecting.rawValue
-        put(
-            ConnectFrame(
-                slot: UInt32(slot), generation: arena[slot].generation,
-                acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: connect.version.rawValue,
-                cleanStart: connect.cleanStart, keepAlive: arena[cold: slot].keep_alive,
-                sessionExpiry: sessionExpiry(connect), receiveMaximum: properties.receiveMaximum ?? 65_535,
-                maximumPacketSize: properties.maximumPacketSize ?? 0,
-                clientIdentifier: Array(connect.clientIdentifier.utf8),
-                userName: Array((connect.username ?? "").utf8), will: will(connect)))
+        let frame = ConnectFrame(
+            slot: UInt32(slot), generation: arena[slot].generation,
+            acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: connect.version.rawValue,
+            cleanStart: connect.cleanStart, keepAlive: arena[cold: slot].keep_alive,
+            sessionExpiry: sessionExpiry(connect), receiveMaximum: properties.receiveMaximum ?? 65_535,
+            maximumPacketSize: properties.maximumPacketSize ?? 0,
+            clientIdentifier: Array(connect.clientIdentifier.utf8),
+            userName: Array((connect.username ?? "").utf8), will: will(connect))
+        guard let request else {
+            arena[slot].state = ConnectionState.connecting.rawValue
+            put(frame)
+            return true
+        }
+        authenticate(request, frame)
+        return true
     }
 
     /// What the client wants of every packet that it gets, the refusal of this one included.
@@ -60,7 +67,7 @@ extension Listener {
 
     /// Terms that this broker does not grant.
     private mutating func checkTerms(_ connect: Connect) throws(ProtocolError) {
-        if connect.properties.authenticationMethod != nil {
+        if connect.properties.authenticationMethod != nil, !settings.authenticates {
             throw ProtocolError(
                 reason: .badAuthenticationMethod, what: "an authentication method that is not known",
                 clause: "MQTT-4.12.0-1")
@@ -141,6 +148,7 @@ extension Listener {
         logConnected(slot)
         if transport(slot) == .webSocketJSON { return acknowledgeJSONConnect(slot) }
         appendPacket(slot, packet)
+        authenticationIsTold(slot)
     }
 
     /// The CONNACK that accepts; nothing for a client that speaks JSON.
@@ -154,6 +162,7 @@ extension Listener {
             connack.properties.maximumPacketSize = settings.packetSize
             connack.properties.topicAliasMaximum = settings.topicAliases
             if settings.keepAliveMaximum > 0 { connack.properties.serverKeepAlive = arena[cold: slot].keep_alive }
+            noteAuthentication(slot, in: &connack.properties)
         }
         var packet: [UInt8] = []
         connack.encode(into: &packet, version: version)

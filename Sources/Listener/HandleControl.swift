@@ -36,10 +36,12 @@ extension Listener {
             Journal.configure(level: .init(number: settings.logLevel), connections: settings.logConnections)
         case .channelOffer:
             let offer = try ChannelOffer(decoding: bytes)
-            guard offer.peerRole == .router, let descriptor = packet.descriptors.first else {
-                throw FrameError("a channel that leads to no router")
+            guard let descriptor = packet.descriptors.first else { throw FrameError("a channel without a descriptor") }
+            switch offer.peerRole {
+            case .router: try attachRouter(descriptor, offer)
+            case .auth: try attachAuth(descriptor, offer)
+            default: throw FrameError("a channel that leads neither to the router nor to auth")
             }
-            try attachRouter(descriptor, offer)
         case .peerGone:
             if try PeerGone(decoding: bytes).worker == routerWorker { routerIsGone() }
         case .retire: isRetiring = true

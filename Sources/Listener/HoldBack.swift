@@ -45,7 +45,7 @@ extension Listener {
         for entry in waiting {
             let slot = Int(entry)
             guard sockets[slot].flags.contains(.held), sockets[slot].descriptor >= 0 else { continue }
-            if !hasCredit(.work) || state(slot) == .connecting {
+            if !hasCredit(.work) || state(slot).holdsInput {
                 held.append(entry)
                 continue
             }

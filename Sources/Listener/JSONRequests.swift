@@ -70,25 +70,32 @@ extension Listener {
             throw JSONError(
                 .invalid, "ClientId is longer than limits.client_id_length, or holds U+0000.", id: request.id)
         }
-        guard mayConnect(slot) else {
+        let user = request.username.map { Array(json.scratch[$0]) } ?? []
+        let isChecked = settings.authenticates && request.username != nil
+        guard isChecked || mayConnect(slot) else {
             count(.connectionsRefused)
-            Journal.log(
-                .clientRefused,
-                [
-                    .clientID: self.text(identifier),
-                    .user: request.username.map { self.text(Array(json.scratch[$0])) } ?? "",
-                    .peer: peer(slot).description,
-                    .reason: "anonymous clients are allowed only as auth.anonymous says",
-                    .reasonCode: Self.digits(.notAuthorized),
-                ])
+            logRefused(
+                slot, self.text(identifier), user: self.text(user), .notAuthorized,
+                "anonymous clients are allowed only as auth.anonymous says")
             throw JSONError(.notAuthorized, "This client is not allowed to connect.", id: request.id)
+        }
+        guard !isChecked || mayAsk else {
+            count(.authenticationsHeldBack)
+            throw JSONError(.unavailable, "Too many clients connect at this moment, try again.", id: request.id)
         }
         if expectAnswer(slot, request) != 0 {
             arena.touchRecord(slot)
             arena[record: slot].flags |= RecordFlags.askedToConnect
         }
-        openJSON(
-            slot, clientIdentifier: identifier, userName: request.username.map { Array(json.scratch[$0]) } ?? [])
+        guard state(slot).isOpen else { return }
+        guard isChecked else { return openJSON(slot, clientIdentifier: identifier, userName: user) }
+        arena.setClientIdentifier(identifier, slot: slot)
+        authenticate(
+            AuthRequest(
+                slot: UInt32(slot), generation: arena[slot].generation, kind: .password, peer: peer(slot), version: 0,
+                clientIdentifier: identifier, userName: user,
+                password: request.password.map { Array(json.scratch[$0]) } ?? [], method: [], data: []),
+            jsonConnect(slot, clientIdentifier: identifier, userName: user))
     }
 
     /// Asks the router for the client's session. What the client sends next may follow at once: the router answers in
@@ -96,12 +103,15 @@ extension Listener {
     private mutating func openJSON(_ slot: Int, clientIdentifier: [UInt8], userName: [UInt8]) {
         arena[slot].state = ConnectionState.connecting.rawValue
         arena.setClientIdentifier(clientIdentifier, slot: slot)
-        put(
-            ConnectFrame(
-                slot: UInt32(slot), generation: arena[slot].generation,
-                acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: 0, cleanStart: true,
-                keepAlive: 0, sessionExpiry: 0, receiveMaximum: settings.inFlight, maximumPacketSize: 0,
-                clientIdentifier: clientIdentifier, userName: userName, will: nil))
+        put(jsonConnect(slot, clientIdentifier: clientIdentifier, userName: userName))
+    }
+
+    private func jsonConnect(_ slot: Int, clientIdentifier: [UInt8], userName: [UInt8]) -> ConnectFrame {
+        ConnectFrame(
+            slot: UInt32(slot), generation: arena[slot].generation,
+            acceptNumber: arena[cold: slot].accept_number, peer: peer(slot), version: 0, cleanStart: true,
+            keepAlive: 0, sessionExpiry: 0, receiveMaximum: settings.inFlight, maximumPacketSize: 0,
+            clientIdentifier: clientIdentifier, userName: userName, will: nil)
     }
 
     // MARK: publishing

@@ -3,6 +3,7 @@
 
 import Arena
 import CArena
+import Connection
 import WebSocket
 
 /// Bits of a JSON client's record.
@@ -35,6 +36,8 @@ struct JSONState: ~Copyable {
 extension Listener {
     /// Whether another request of a JSON client may be handled.
     func hasRequestRoom(_ slot: Int) -> Bool {
+        // Who it is decides about what it wants.
+        guard state(slot) != .authenticating else { return false }
         guard arena.hasRecord(slot) else { return true }
         let requests = arena[record: slot].requests
         return requests.end - requests.start < JSONState.requestBytes

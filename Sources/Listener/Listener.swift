@@ -41,7 +41,10 @@ package struct Listener: ~Copyable {
     var unreportedBatches = 0
 
     var clock = LoopClock()
-    var counters = InlineArray<22, UInt64>(repeating: 0)
+    /// Who checks who may connect.
+    var auth = AuthLink()
+
+    var counters = InlineArray<24, UInt64>(repeating: 0)
     /// The slot that was looked at last for time-outs, when that was, and what is due since, in slots × milliseconds.
     var sweepPosition = 0
     var sweptAt: UInt64 = 1000
@@ -125,4 +128,5 @@ enum SlotFlags {
 enum Tag {
     static var control: UInt64 { UInt64.max }
     static var router: UInt64 { UInt64.max - 1 }
+    static var auth: UInt64 { UInt64.max - 2 }
 }

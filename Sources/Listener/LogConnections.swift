@@ -36,6 +36,15 @@ extension Listener {
             ])
     }
 
+    func logRefused(_ slot: Int, _ clientIdentifier: String, user: String, _ reason: ReasonCode, _ words: String) {
+        Journal.log(
+            .clientRefused,
+            [
+                .clientID: clientIdentifier, .user: user, .peer: peer(slot).description, .reason: words,
+                .reasonCode: Self.digits(reason),
+            ])
+    }
+
     func logViolation(_ slot: Int, _ error: ProtocolError) {
         logViolation(slot, error.description)
     }

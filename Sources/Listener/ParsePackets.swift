@@ -16,7 +16,7 @@ extension Listener {
         let octets = bytes.octets
         var tally = InputTally()
         defer { add(tally) }
-        if arena[slot].state == ConnectionState.connecting.rawValue, octets.count > 0 {
+        if arena[slot].state != ConnectionState.connected.rawValue, state(slot).holdsInput, octets.count > 0 {
             hold(slot)
             return progress
         }
@@ -39,10 +39,10 @@ extension Listener {
                 } else {
                     guard try handle(slot, bytes, progress.consumed, header) else { break }
                     let state = state(slot)
-                    if state == .connecting || !state.isOpen {
+                    if state.holdsInput || !state.isOpen {
                         tally.packets &+= 1
                         // What follows CONNECT waits for its answer, even if it is malformed.
-                        if state == .connecting {
+                        if state.holdsInput {
                             progress.consumed &+= length
                             if progress.consumed < octets.count { hold(slot) }
                         }
@@ -236,16 +236,14 @@ extension Listener {
                 return false
             }
             switch header.type {
-            case .connect: try handleConnect(slot, octets, offset, header)
+            case .connect: return try handleConnect(slot, octets, offset, header)
             case .subscribe: try handleSubscribe(slot, octets, offset, header)
             default: try handleUnsubscribe(slot, octets, offset, header)
             }
         case .disconnect:
             try handleDisconnect(slot, octets, offset, header)
         case .authenticate:
-            // No method was agreed on at CONNECT [MQTT-4.12.0-7].
-            throw ProtocolError(
-                reason: .protocolError, what: "AUTH without an authentication method", clause: "MQTT-4.12.0-7")
+            return try handleAuth(slot, octets, offset, header)
         case .violation(let error):
             throw error
         }

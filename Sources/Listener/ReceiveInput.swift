@@ -23,7 +23,7 @@ extension Listener {
     /// The socket is readable.
     mutating func receiveInput(_ slot: Int) {
         switch state(slot) {
-        case .handshake, .awaitingConnect, .connecting, .connected:
+        case .handshake, .awaitingConnect, .connecting, .connected, .authenticating, .challenged:
             step(slot, reading: true)
         case .closing, .lingering:
             discardInput(slot)

@@ -23,6 +23,7 @@ extension Listener {
                 switch tag {
                 case Tag.control: handleControl()
                 case Tag.router: handleRouter(readiness)
+                case Tag.auth: hearAuth(readiness)
                 default: handleConnection(Int(truncatingIfNeeded: tag), readiness)
                 }
             }
@@ -51,6 +52,7 @@ extension Listener {
         sweep()
         lookForSupervisor()
         resumeHeld()
+        attendAuth()
         flushFrames()
         flushOutputs()
         confirmJSONDeliveries()

@@ -42,6 +42,8 @@ extension Listener {
         switch state(slot) {
         case .connected: judgeConnected(slot, idle)
         case .handshake, .awaitingConnect, .connecting: judgeOpening(slot, idle)
+        // Their time is that of what is under way (AuthChannel.swift).
+        case .authenticating, .challenged: break
         case .closing: if idle > Self.closingLimit { finish(slot) }
         case .lingering: if idle > (stopDeadline == nil ? Self.lingerLimit : Self.stoppingLingerLimit) { finish(slot) }
         case .free, .departing: break

@@ -114,6 +114,7 @@ extension Listener {
             if afterDeath { settleOutput(slot) }
             restartClocks(slot)
             restoreFlags(slot)
+            restoreAuthentication(slot)
             do {
                 try poller.add(descriptor, interest(slot), tag: UInt64(slot))
             } catch {

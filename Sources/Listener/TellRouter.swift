@@ -79,7 +79,7 @@ extension Listener {
     }
 
     /// - Returns: false when the arena is exhausted.
-    private mutating func keep(_ connect: ConnectFrame) -> Bool {
+    mutating func keep(_ connect: ConnectFrame) -> Bool {
         let slot = Int(connect.slot)
         guard arena.hasRecord(slot) || arena.makeRecord(slot) else { return false }
         arena.touchRecord(slot)

@@ -71,6 +71,13 @@ package enum FrameType: UInt8, Sendable {
     case bridgeSettings = 0x61
     case bridgeState = 0x62
     case bridgeWaiting = 0x63
+
+    // From the supervisor to auth, and back; between listeners and auth (0x7_).
+    case authSettings = 0x71
+    case authState = 0x72
+    case authRequest = 0x73
+    case authForget = 0x74
+    case authAnswer = 0x75
 }
 
 /// Why a frame was refused. `what` says which rule it broke.

@@ -6,6 +6,7 @@ package enum Role: UInt8, Sendable, CaseIterable {
     case listener = 1
     case router = 2
     case bridge = 3
+    case auth = 4
 
     /// The word for it in logs, status and file names.
     package var name: String {
@@ -13,6 +14,7 @@ package enum Role: UInt8, Sendable, CaseIterable {
         case .listener: "listener"
         case .router: "router"
         case .bridge: "bridge"
+        case .auth: "auth"
         }
     }
 }

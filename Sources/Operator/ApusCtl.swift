@@ -13,14 +13,14 @@ package struct ApusCtl: ParsableCommand {
             status, clients, kick and reload talk to the running broker over its control socket: the one that --socket \
             names, or that of the broker that --config configures, or the first that answers in $RUNTIME_DIRECTORY, \
             /run/apus, $XDG_RUNTIME_DIR/apus, the folder run of the state folder, and ./run/runtime. pub, sub and \
-            bench are MQTT clients and need no more than the broker's port.
+            bench are MQTT clients and need no more than the broker's port. passwd changes a file.
 
             Exit status: \
             \(Failure.Status.allCases.map { "\($0.rawValue) \($0.meaning)" }.joined(separator: "; ")).
             """,
         subcommands: [
             Status.self, Clients.self, Kick.self, Reload.self, Restart.self, Upgrade.self, Pub.self, Sub.self,
-            Bench.self, Logs.self,
+            Bench.self, Logs.self, Passwd.self,
         ])
 
     @OptionGroup var options: GlobalOptions

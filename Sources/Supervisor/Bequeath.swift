@@ -142,8 +142,9 @@ extension Supervisor {
                 + places.compactMap { $0.remains.map { described($0, isAbandoned: true) } })
     }
 
-    /// The places whose workers can go on under another supervisor. The bridge is started anew: its session waits.
-    private var inheritable: [Place] { places.filter { $0.role != .bridge } }
+    /// The places whose workers can go on under another supervisor. The others are started anew: the bridge's session waits, and
+    /// so does who connects.
+    private var inheritable: [Place] { places.filter { $0.role == .router || $0.role == .listener } }
 
     private var inheritableWires: [Wire] {
         wires.filter { wire in inheritable.contains { $0.number == wire.listener } }

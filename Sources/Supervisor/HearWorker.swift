@@ -89,6 +89,7 @@ extension Supervisor {
         case .bridgeState:
             worker.place.problem = try BridgeState(decoding: frame).problem
             updateStatusLine()
+        case .authState: passwordsRead(try AuthState(decoding: frame), by: worker, now)
         case .answer: answered(try Answer(decoding: frame), now)
         case .fault:
             let fault = try Fault(decoding: frame)
@@ -122,6 +123,7 @@ extension Supervisor {
     private func blame(_ fault: Fault, by worker: Worker, _ now: UInt64) {
         guard let culprit = places.first(where: { $0.number == fault.worker })?.worker, culprit.phase != .ending,
             wires.contains(where: { $0.joins(fault.worker) && $0.joins(worker.place.number) })
+                || isJoinedByAuth(culprit, worker)
         else { return }
         log(culprit, cut: "\(worker.place.label) says: \(fault.what)")
         culprit.isBlamed = true

@@ -90,6 +90,7 @@ extension Supervisor {
         timers.set(.stop, at: now + UInt64(configuration.supervisor.stopTimeout.milliseconds) / 2)
         // What the router has said last is for the listeners to hear.
         retireAll(.bridge, now)
+        retireAll(.auth, now)
         retireAll(.router, now)
         goOnParking(now)
     }

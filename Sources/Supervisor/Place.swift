@@ -63,7 +63,7 @@ final class Place {
     var standbyBackoff = Backoff()
     /// Before this no standby is started.
     var standbyAt: UInt64 = 0
-    /// What keeps it from its work, in its own words; empty: nothing. The bridge says so.
+    /// What keeps it from its work, in its own words; empty: nothing. The bridge and auth say so.
     var problem = ""
     /// Operators that wait for a replacement, by their numbers.
     var askers: [UInt32] = []
@@ -136,6 +136,8 @@ final class Worker {
     var fence: UInt64 = 0
     /// A bridge: how much it was told that waits for RabbitMQ.
     var toldWaiting: UInt64 = 0
+    /// A listener: the process of auth that it has a channel to; 0: none.
+    var auth: UInt32 = 0
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
 

@@ -94,7 +94,7 @@ extension Supervisor {
         return ReloadFailure(reason: "\(program) is newer and can not be used: \(reason)")
     }
 
-    private func answer(_ askers: [Proof.Asker], _ failure: ReloadFailure?, _ now: UInt64) {
+    func answer(_ askers: [Proof.Asker], _ failure: ReloadFailure?, _ now: UInt64) {
         for asker in askers {
             switch asker {
             case .signal: Notify.send(.ready)

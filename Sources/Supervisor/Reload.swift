@@ -66,7 +66,7 @@ extension Supervisor {
         if !report.needsRestart.isEmpty {
             Journal.log(.configurationNeedsRestart, [.key: report.needsRestart.joined(separator: ", ")])
         }
-        isAnsweredLater = try beginUpgrade(for: asker(report), now)
+        isAnsweredLater = try beginUpgrade(for: asker(report), now) || awaitPasswords(for: asker(report), now)
         return (report, isAnsweredLater)
     }
 
@@ -82,11 +82,20 @@ extension Supervisor {
             add(port)
             for place in port.places { fill(place, now) }
         }
+        passwordReading &+= 1
         for worker in workers.values { sendSettings(to: worker, now) }
-        if next.bridge == nil {
-            if let place = bridgePlace { retire(place, now) }
-        } else if bridgePlace == nil {
-            let place = makePlace(.bridge, Role.bridge.name)
+        for entry in roleTable where entry.count == .forBridge || entry.count == .forAuthentication {
+            keep(entry, now)
+        }
+    }
+
+    /// Begins or ends the one worker of a role that the configuration has come to want, or does not want any more.
+    private func keep(_ entry: RoleEntry, _ now: UInt64) {
+        let place = places.first { $0.role == entry.role && !$0.isRetired }
+        if let place, !entry.isWanted(by: configuration) {
+            retire(place, now)
+        } else if place == nil, entry.isWanted(by: configuration) {
+            let place = makePlace(entry.role, entry.role.name)
             places.insert(place, at: 1)
             fill(place, now)
         }

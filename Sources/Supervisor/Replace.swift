@@ -76,7 +76,7 @@ extension Supervisor {
     private func wantsStandby(_ place: Place) -> Bool {
         switch place.role {
         case .router: configuration.supervisor.routerStandby
-        case .bridge: false
+        case .bridge, .auth: false
         case .listener: configuration.listeners.first { $0.name == place.listener }?.standby == true
         }
     }

@@ -1,6 +1,7 @@
 // The role table: which workers there are and how they are wired. Data, read by whoever starts, wires, replaces and
 // stops them; reading it is reading the wiring.
 
+package import Configuration
 package import Messages
 
 /// One role of the broker.
@@ -10,6 +11,8 @@ package struct RoleEntry: Sendable, Equatable {
         case one
         /// One where the configuration has `[bridge.rabbitmq]`.
         case forBridge
+        /// One where the configuration names a source of authentication.
+        case forAuthentication
         /// As many as `workers` of each `[[listener]]` says.
         case forEachListener
     }
@@ -37,9 +40,24 @@ package let roleTable: [RoleEntry] = [
         role: .bridge, executable: "apus-bridge", peers: [.router], count: .forBridge, restartable: true,
         isEssential: false, holdsConnections: false),
     RoleEntry(
-        role: .listener, executable: "apus-listener", peers: [.router], count: .forEachListener, restartable: true,
-        isEssential: true, holdsConnections: true),
+        role: .auth, executable: "apus-auth", peers: [.listener], count: .forAuthentication, restartable: true,
+        isEssential: true, holdsConnections: false),
+    RoleEntry(
+        role: .listener, executable: "apus-listener", peers: [.router, .auth], count: .forEachListener,
+        restartable: true, isEssential: true, holdsConnections: true),
 ]
+
+extension RoleEntry {
+    /// Whether a configuration has the one worker of a role that there may be once.
+    package func isWanted(by configuration: Configuration) -> Bool {
+        switch count {
+        case .one: true
+        case .forBridge: configuration.bridge != nil
+        case .forAuthentication: configuration.auth.authenticates
+        case .forEachListener: false
+        }
+    }
+}
 
 extension Role {
     /// Its row in the table.

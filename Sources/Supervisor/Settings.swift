@@ -13,6 +13,7 @@ extension Supervisor {
         case .bridge:
             guard let bridge = configuration.bridge else { return }
             frame = bridgeSettings(configuration, bridge).encoded()
+        case .auth: frame = authSettings(configuration, reading: passwordReading).encoded()
         case .listener:
             guard let listener = configuration.listeners.first(where: { $0.name == worker.place.listener }),
                 let port = ports.first(where: { $0.listener.name == listener.name })
@@ -149,6 +150,19 @@ func listenerSettings(
     settings.serverReference = configuration.serverReference
     settings.origins = listener.origins
     settings.hosts = listener.hosts
+    settings.authenticates = configuration.auth.authenticates
+    settings.authentications = UInt32(clamping: limits.authentications)
+    return settings
+}
+
+/// - Parameter reading: counts the reloads.
+func authSettings(_ configuration: Configuration, reading: UInt32) -> AuthSettings {
+    var settings = AuthSettings()
+    settings.passwordFile = configuration.auth.passwordFile
+    settings.reading = reading
+    settings.threads = UInt16(clamping: configuration.auth.hashThreads)
+    settings.requests = UInt32(clamping: configuration.limits.authentications)
+    settings.logLevel = configuration.log.level.number
     return settings
 }
 

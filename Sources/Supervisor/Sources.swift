@@ -64,6 +64,8 @@ enum Timer: Hashable {
     case beat
     /// A newer program ought to have shown by now what it can.
     case proof
+    /// Auth ought to have said by now what has come of reading the password file.
+    case passwords
     case watchdog
     /// A place's back-off is over; by its label.
     case respawn(String)

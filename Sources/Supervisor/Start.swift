@@ -45,7 +45,7 @@ extension Supervisor {
             }
         }
         let now = monotonicMilliseconds()
-        let single = roleTable.filter { $0.count == .one || $0.count == .forBridge && configuration.bridge != nil }
+        let single = roleTable.filter { $0.isWanted(by: configuration) }
         places.insert(contentsOf: single.map { makePlace($0.role, $0.role.name) }, at: 0)
         inherit(now)
         for place in places where place.worker == nil && place.successor == nil {
@@ -132,7 +132,8 @@ extension Supervisor {
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 
-        let workers = configuration.listeners.reduce(configuration.bridge == nil ? 1 : 2) { $0 + $1.workers }
+        let single = roleTable.count { $0.isWanted(by: configuration) }
+        let workers = configuration.listeners.reduce(single) { $0 + $1.workers }
         budget = DescriptorBudget(
             wanted: configuration.limits.connections, available: Int(clamping: limit.rlim_cur), workers: workers)
         Logger(label: "supervisor").debug(

@@ -16,7 +16,7 @@ extension Supervisor {
     }
 
     /// What is not as it should be, in words; nil: nothing.
-    var problem: String? { degradation ?? storeProblem ?? bridgeProblem }
+    var problem: String? { degradation ?? storeProblem ?? authProblem ?? bridgeProblem }
 
     private var bridgeProblem: String? {
         guard let place = bridgePlace else { return nil }
@@ -39,6 +39,7 @@ extension Supervisor {
             case .listener: ListenerCounter.allCases.map(\.name)
             case .router: RouterCounter.allCases.map(\.name)
             case .bridge: BridgeCounter.allCases.map(\.name)
+            case .auth: AuthCounter.allCases.map(\.name)
             }
         return zip(names, worker.counters).map { ($0, $1) }
     }
@@ -52,6 +53,7 @@ extension Supervisor {
             RouterCounter.retainedMessages.name, RouterCounter.messagesQueued.name, RouterCounter.connections.name,
             RouterCounter.bridgeWaiting.name, BridgeCounter.connected.name,
             BridgeCounter.messagesUnconfirmed.name, BridgeCounter.messagesUnacknowledged.name,
+            AuthCounter.waiting.name, AuthCounter.users.name,
         ]
     }
 

@@ -72,7 +72,7 @@ extension Supervisor {
         guard place.worker === worker, worker.phase == .prepared, !worker.hasTakenOver, !place.isAsking else { return }
         switch place.role {
         case .router: return handOver(router: worker, now)
-        case .bridge: return takeOver(worker, now)
+        case .bridge, .auth: return takeOver(worker, now)
         case .listener: break
         }
         guard worker.fed == Int.max else { return }
@@ -165,6 +165,7 @@ extension Supervisor {
         rollGoesOn(place, now)
         prepareStandby(place, now)
         if place.role != .listener { joinBridge(now) }
+        joinAuth(now)
     }
 
     /// The process that served has retired in order.

@@ -48,6 +48,10 @@ package final class Supervisor {
     var goesOver = false
     /// While it is about to: the milliseconds at which it does so whatever the log does; 0: it has not begun.
     var goesOverBy: UInt64 = 0
+    /// Counts the reloads, with each of which auth reads the password file.
+    var passwordReading: UInt32 = 0
+    /// Who waits for what comes of that.
+    var passwordAskers: [Proof.Asker] = []
     /// The newer program that shows what it can.
     var proof: Proof?
     /// The places whose workers are replaced by newer ones, the one whose turn it is in front.
@@ -184,6 +188,7 @@ package final class Supervisor {
         switch timer {
         case .beat: beat(now)
         case .proof: proofExpired()
+        case .passwords: passwordsExpired(now)
         case .watchdog: feedWatchdog(now)
         case .respawn(let label):
             if let place = places.first(where: { $0.label == label }) { fill(place, now) }

@@ -99,13 +99,13 @@ extension Supervisor {
             return ListenDescriptor(name: DescriptorStore.prefix + entry[..<equals], descriptor: number)
         }
     }
+}
 
-    /// Calls `body` with C strings, and a null pointer behind them.
-    func withArguments<R>(
-        _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> R
-    ) -> R {
-        var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe pointers.indices { unsafe free(pointers[index]) } }
-        return unsafe body(&pointers)
-    }
+/// Calls `body` with C strings, and a null pointer behind them.
+func withArguments<R>(
+    _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> R
+) -> R {
+    var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
+    defer { for index in unsafe pointers.indices { unsafe free(pointers[index]) } }
+    return unsafe body(&pointers)
 }

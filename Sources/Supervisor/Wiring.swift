@@ -16,7 +16,7 @@ extension Supervisor {
     /// Gives a new router a channel to each listener that serves, or is about to, and to the bridge. The others get theirs when
     /// they do.
     func wire(_ router: Worker, _ now: UInt64) {
-        for place in places where place.role != .router && place.worker?.hasTakenOver == true {
+        for place in places where place.role.entry.peers.contains(.router) && place.worker?.hasTakenOver == true {
             guard let listener = place.worker, listener.phase != .ending else { continue }
             do throws(SystemError) {
                 try join(place, to: router, now)

@@ -40,6 +40,7 @@ struct Apusd: ParsableCommand {
             throw ExitCode(configurationStatus)
         }
         if check {
+            if let status = Supervisor.statusOfPasswords(configuration) { throw ExitCode(status) }
             guard let estate, let problem = Supervisor.problem(ofEstate: estate) else { return }
             Self.complain("apusd: \(problem)")
             throw ExitCode(estateStatus)

@@ -48,7 +48,13 @@ import Testing
     ) -> String {
         switch state {
         case .awaitingConnect: type == .connect ? "connect" : "violation MQTT-3.1.0-1"
-        case .connecting: "wait"
+        case .connecting, .authenticating: "wait"
+        case .challenged:
+            switch type {
+            case .auth: "authenticate"
+            case .disconnect: "disconnect"
+            default: "violation MQTT-3.1.2-30"
+            }
         case .connected:
             switch type {
             case .auth where version == .v5: "authenticate"
@@ -69,12 +75,12 @@ import Testing
 
     @Test func onlyStatesBeforeTheEndAreOpen() {
         let open = ConnectionState.allCases.filter(\.isOpen)
-        #expect(open == [.handshake, .awaitingConnect, .connecting, .connected])
+        #expect(open == [.handshake, .awaitingConnect, .connecting, .connected, .authenticating, .challenged])
     }
 
     @Test func theStatesAreNumberedAsTheArenaKeepsThem() {
         // A change of these is a new layout of the arena.
-        #expect(ConnectionState.allCases.map(\.rawValue) == [0, 1, 2, 3, 4, 5, 6, 7])
+        #expect(ConnectionState.allCases.map(\.rawValue) == Array(0...9))
         #expect([Transport.mqtt, .webSocketMQTT, .webSocketJSON].map(\.rawValue) == [0, 1, 2])
     }
 }

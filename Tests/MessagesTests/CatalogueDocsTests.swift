@@ -29,7 +29,12 @@ import Testing
 
     @Test func eachStandsOnThePageOfItsFamily() throws {
         for type in types {
-            let page = type.rawValue < 0x20 || type.rawValue >= 0x50 ? "control.md" : "data.md"
+            let page =
+                switch type.rawValue {
+                case 0x70...: "authentication.md"
+                case 0x20..<0x50: "data.md"
+                default: "control.md"
+                }
             #expect(try Self.lines(of: page).contains(Self.heading(of: type)), "\(type) is not in \(page)")
         }
     }
@@ -41,7 +46,9 @@ import Testing
     }
 
     private func headings() throws -> [String] {
-        try ["control.md", "data.md"].flatMap { try Self.lines(of: $0) }.filter { $0.hasPrefix("### ") }
+        try ["control.md", "data.md", "authentication.md"].flatMap { try Self.lines(of: $0) }.filter {
+            $0.hasPrefix("### ")
+        }
     }
 
     private static func lines(of page: String) throws -> [String] {

@@ -20,6 +20,7 @@ let catalogue: [any RandomFrame.Type] = [
     DeferredFrame.self, CompletedFrame.self, NoteFrame.self,
     Hello.self, Adopt.self, Held.self, Adopted.self, Estate.self, BridgeSettings.self, BridgeState.self,
     BridgeWaiting.self,
+    AuthSettings.self, AuthState.self, AuthRequest.self, AuthForget.self, AuthAnswer.self,
 ]
 
 extension SplitMix64 {
@@ -115,6 +116,8 @@ extension ListenerSettings: RandomFrame {
         settings.serverReference = r.text()
         settings.origins = r.list { $0.text() }
         settings.hosts = r.list { $0.text() }
+        settings.authenticates = r.bool()
+        settings.authentications = r.integer()
         return settings
     }
 }
@@ -181,6 +184,47 @@ extension BridgeSettings: RandomFrame {
         settings.topicLevels = r.integer()
         settings.logLevel = r.integer()
         return settings
+    }
+}
+
+extension AuthSettings: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        var settings = Self()
+        settings.passwordFile = r.text()
+        settings.reading = r.integer()
+        settings.threads = r.integer()
+        settings.requests = r.integer()
+        settings.logLevel = r.integer()
+        return settings
+    }
+}
+
+extension AuthState: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self { Self(reading: r.integer(), problem: r.text()) }
+}
+
+extension AuthRequest: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), serial: r.integer(),
+            kind: [.settled, .password, .begin, .proceed, .renew].randomElement(using: &r)!, peer: r.peer(),
+            version: r.integer(), clientIdentifier: r.octets(upTo: 9), userName: r.octets(upTo: 9),
+            password: r.octets(upTo: 9), method: r.octets(upTo: 9),
+            data: r.octets(upTo: 9))
+    }
+}
+
+extension AuthForget: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(slot: r.integer(), generation: r.integer(), serial: r.integer())
+    }
+}
+
+extension AuthAnswer: RandomFrame {
+    static func random(_ r: inout SplitMix64) -> Self {
+        Self(
+            slot: r.integer(), generation: r.integer(), serial: r.integer(), reasonCode: r.integer(),
+            userName: r.octets(upTo: 9), data: r.octets(upTo: 9), reason: r.text())
     }
 }
 

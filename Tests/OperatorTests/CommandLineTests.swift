@@ -10,7 +10,8 @@ import Testing
         "pub -t a -m x -q 2 -r -h localhost -p 1 --id i",
         "pub -t a --file - --protocol 3.1", "pub -t a -l --protocol 3.1.1", "sub -t a -t +/# -q 1 -C 1 -W 0.5 -v",
         "sub -t a --json", "bench", "bench -n 1 -q 2 -s 0.5 --size 8 -w 1 -r 10 --json",
-        "logs", "logs --client a -f", "logs --json -n 5 -- -x",
+        "logs", "logs --client a -f", "logs --json -n 5 -- -x", "passwd f a", "passwd f a --scram",
+        "passwd --delete f a",
     ])
     func accepted(line: String) throws {
         _ = try ApusCtl.parseAsRoot(line.split(separator: " ").map(String.init))
@@ -28,6 +29,8 @@ import Testing
         ("sub -t a -C 0", "--count"), ("sub -t a -W 0", "--timeout"), ("sub -t a -W nan", "--timeout"),
         ("bench -n 0", "--pairs"), ("bench --size 7", "--size must be from 8"), ("bench -s 0", "--seconds"),
         ("logs --lines=-1", "--lines"), ("bench -w 30001", "--window"), ("bench -r 0", "--rate"),
+        ("passwd f", "<user>"), ("passwd f a:b", "it has a colon"), ("passwd f #a", "it begins with #"),
+        ("passwd f a --delete --scram", "exclude each other"),
     ])
     func refused(line: String, words: String) {
         do {

@@ -28,7 +28,7 @@ MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
 def package(version="", folder="deb"):
     """The package of these programs; made again where they are newer, or a version of it is asked for."""
     folder = ROOT / ".build" / folder
-    newest = max((BIN / program).stat().st_mtime for program in ("apusd", "apusctl", "apus-listener", "apus-router", "apus-bridge"))
+    newest = max((BIN / program).stat().st_mtime for program in ("apusd", "apusctl", "apus-listener", "apus-router", "apus-bridge", "apus-auth"))
     found = list(folder.glob(f"apus_{version}*.deb"))
     if not found or found[0].stat().st_mtime < newest:
         subprocess.run(["make", "-s", "-C", ROOT, "deb-files", f"BIN={BIN}", f"DEB={folder}"], check=True, capture_output=True,

@@ -32,7 +32,7 @@ protocol = "{protocol}"
 bind = "127.0.0.1:0"
 """ for name, protocol in (("mqtt", "mqtt"), ("raw", "mqtt"), ("web", "websocket")))
 
-PROGRAMS = {"apusd": "usr/sbin", "apus-listener": "usr/libexec/apus", "apus-router": "usr/libexec/apus", "apus-bridge": "usr/libexec/apus"}
+PROGRAMS = {"apusd": "usr/sbin", "apus-listener": "usr/libexec/apus", "apus-router": "usr/libexec/apus", "apus-bridge": "usr/libexec/apus", "apus-auth": "usr/libexec/apus"}
 
 
 class Event(NamedTuple):

@@ -59,6 +59,7 @@ typedef struct {
     apus_fifo subscriptions; // of a session that ends with the connection: u32 length, u32 identifier, u8 options, filter
     apus_fifo window;        // of a session that outlives it: u16 packet identifier of each outstanding delivery, in order
     apus_fifo note, list;    // what the router wants to hear again when it is another one
+    apus_fifo authentication; // the AuthRequest under way; of a client with a method, that the last one had
 } apus_record;
 
 // The rest of a slot.

@@ -29,6 +29,9 @@ package enum ListenerCounter: Int, CaseIterable, Sendable {
     case topicsTooDeep
     case inFlightExceeded
     case clientIdentifiersTooLong
+    /// Of clients that are not who they say; beyond `limits.authentications`.
+    case authenticationsRefused
+    case authenticationsHeldBack
 
     package var name: String { "listener_\(snakeCase("\(self)"))" }
 }
@@ -103,6 +106,25 @@ package enum BridgeCounter: Int, CaseIterable, Sendable {
     case filtersUnmappable
 
     package var name: String { "bridge_\(snakeCase("\(self)"))" }
+}
+
+/// What auth counts.
+package enum AuthCounter: Int, CaseIterable, Sendable {
+    case requests
+    /// Of them, those that wait for their answer.
+    case waiting
+    case accepted
+    case refused
+    /// Exchanges in which the client was asked for more.
+    case challenged
+    /// Requests whose connection had gone before they were answered.
+    case forgotten
+    /// Requests beyond what may be under way.
+    case overloaded
+    /// In the password file.
+    case users
+
+    package var name: String { "auth_\(snakeCase("\(self)"))" }
 }
 
 /// `messagesDropped` → `messages_dropped`.

@@ -42,6 +42,10 @@ package struct ListenerSettings: Frame, Equatable {
     package var serverReference = ""
     package var origins: [String] = ["same"]
     package var hosts: [String] = []
+    /// Whether there is a process that checks who may connect.
+    package var authenticates = false
+    /// Connections whose credentials are being checked at one time.
+    package var authentications: UInt32 = 256
 
     package init() {}
 
@@ -67,6 +71,8 @@ package struct ListenerSettings: Frame, Equatable {
         writer.string(serverReference)
         writer.strings(origins)
         writer.strings(hosts)
+        writer.boolean(authenticates)
+        writer.integer(authentications)
     }
 
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -94,6 +100,8 @@ package struct ListenerSettings: Frame, Equatable {
         serverReference = try reader.string()
         origins = try reader.strings()
         hosts = try reader.strings()
+        authenticates = try reader.boolean()
+        authentications = try reader.integer()
     }
 }
 
