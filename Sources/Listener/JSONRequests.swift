@@ -71,15 +71,10 @@ extension Listener {
         }
         guard mayConnect(slot) else {
             count(.connectionsRefused)
-            Journal.log(
-                .clientRefused,
-                [
-                    .clientID: self.text(identifier),
-                    .user: request.username.map { self.text(Array(json.scratch[$0])) } ?? "",
-                    .peer: peer(slot).description,
-                    .reason: "anonymous clients are allowed only as auth.anonymous says",
-                    .reasonCode: Self.digits(.notAuthorized),
-                ])
+            logRefused(
+                slot, .notAuthorized, "anonymous clients are allowed only as auth.anonymous says",
+                identifier: identifier.isEmpty ? "-" : text(identifier),
+                user: request.username.map { text(Array(json.scratch[$0])) } ?? "")
             throw JSONError(.notAuthorized, "This client is not allowed to connect.", id: request.id)
         }
         if expectAnswer(slot, request) != 0 {

@@ -23,7 +23,7 @@ extension Router {
         }
         // Behind what lies in the store it would overtake that.
         guard isDurable || !sessions[number].isDurable || durables[Int(sessions[number].durable)].stored == 0 else {
-            return count(.messagesDropped)
+            return countDropped(number)
         }
         let entry = queues.append(
             QueueEntry(
@@ -85,7 +85,9 @@ extension Router {
     }
 
     private mutating func countDropped(_ number: Int, by amount: Int = 1) {
+        guard amount > 0 else { return }
         count(.messagesDropped, by: amount)
+        noteDropped(number, amount)
         if number == bridge { count(.bridgeDropped, by: amount) }
     }
 
