@@ -102,7 +102,7 @@ let package = Package(
         program("apusctl", ["Operator"]),
 
         // C: system libraries, and the few lines that Swift can not write.
-        .target(name: "CLinux"),
+        .target(name: "CLinux", linkerSettings: [.linkedLibrary("seccomp")]),
         .target(name: "CArena"),
         .target(
             name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-fno-exceptions"])],

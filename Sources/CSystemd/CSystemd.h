@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <linux/sockios.h>
 #include <unistd.h>
 
 // The system bus, which waits for half a second at most, and the path of the unit of this process, to be freed. PID 1 is asked for it:
@@ -172,4 +174,17 @@ static inline int apus_ask_barrier(void) {
     if (result > 0) return ends[0];
     close(ends[0]);
     return -1;
+}
+
+// Waits until the journal has read what was sent to it before, a second at most: messages are read in order, and one of no bytes,
+// which means nothing to it, comes last. Nothing is done where the journal is full or away.
+static inline void apus_settle_journal(void) {
+    const struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+    int left = 0;
+    int marker = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (marker < 0) return;
+    if (sendto(marker, "", 0, MSG_NOSIGNAL, (const struct sockaddr *)&journal, sizeof journal) == 0)
+        // Nothing tells when it has been read.
+        for (int turn = 0; turn < 1000 && ioctl(marker, SIOCOUTQ, &left) == 0 && left > 0; turn++) usleep(1000);
+    close(marker);
 }

@@ -14,13 +14,17 @@ package func reportCrashes(_ program: String, version: String) {
     unsafe apus_report_crashes(program, version)
 }
 
-/// Gives up the file system, and TCP connections to others: what comes through descriptors is all that is left. To be called
-/// before there is a second thread.
-/// - Throws: where the kernel can not do it (Landlock, from Linux 5.13; TCP from 6.7).
-package func giveUpFiles() throws(SystemError) {
+/// Gives up the file system, connections to others, other programs and other processes: what comes through descriptors is all
+/// that is left. Each of Landlock and seccomp is applied whether or not the kernel can do the other. To be called before there is
+/// a second thread, which would not be bound by it.
+/// - Returns: what the kernel can not do, for the log; empty: it is all in force.
+package func giveUpSurroundings() -> [SystemError] {
     // Lines of the log have local time, whose rules lie in a file.
     tzset()
-    guard apus_give_up_files() == 0 else { throw SystemError("give up files by Landlock") }
+    var failures: [SystemError] = []
+    if apus_give_up_files() != 0 { failures.append(SystemError("give up files by Landlock")) }
+    if apus_give_up_calls() != 0 { failures.append(SystemError("give up system calls by seccomp")) }
+    return failures
 }
 
 /// Lets a peer that is gone be an error of a call instead of a signal; the terminal's interrupt is the supervisor's.

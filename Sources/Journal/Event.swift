@@ -7,6 +7,7 @@ package import Logging
 package enum Event: String, Sendable, CaseIterable {
     case brokerStarted = "broker_started"
     case brokerReady = "broker_ready"
+    case startFailed = "start_failed"
     case listening
     case portInUse = "port_in_use"
     case listenFailed = "listen_failed"
@@ -19,6 +20,7 @@ package enum Event: String, Sendable, CaseIterable {
     case workerFailed = "worker_failed"
     case workerWrote = "worker_wrote"
     case workerHung = "worker_hung"
+    case workerUnconfined = "worker_unconfined"
     case workerBackingOff = "worker_backing_off"
     case workerGivenUp = "worker_given_up"
     case channelCut = "channel_cut"
@@ -30,6 +32,8 @@ package enum Event: String, Sendable, CaseIterable {
     case frameSkipped = "frame_skipped"
     case takeOver = "take_over"
     case protocolViolation = "protocol_violation"
+    case messagesDropped = "messages_dropped"
+    case sessionExpired = "session_expired"
     case limitReached = "limit_reached"
     case storeOpened = "store_opened"
     case storeSetAside = "store_set_aside"
@@ -90,6 +94,8 @@ package enum Event: String, Sendable, CaseIterable {
             Description("1fdd455ff55c491b8e6a97503d369dc1", .notice, "Apus {version} starts")
         case .brokerReady:
             Description("75703dc9d8fe466a8e6ed3a67f1a7a14", .notice, "ready after {duration_ms} ms")
+        case .startFailed:
+            Description("5d8be0c2a7934f1fb6c04e1d9a72f835", .error, "the broker can not start: {reason}")
         case .listening:
             Description("6b52e386d59143c7ba366694639659f8", .notice, "{listener} listens on {address} ({protocol})")
         case .portInUse:
@@ -120,6 +126,9 @@ package enum Event: String, Sendable, CaseIterable {
             Description(
                 "ac8d7e513e6648248fc897b54b232344", .error,
                 "{worker} (process {pid}) has not answered for {duration_ms} ms and is killed")
+        case .workerUnconfined:
+            Description(
+                "b3f4a16e0c5d4e7e9a28d07f61c4b95d", .warning, "{worker} keeps rights that it does not need: {reason}")
         case .workerBackingOff:
             Description("16da254c4f5d4db28cced7cb22374584", .warning, "{worker} is started again in {duration_ms} ms")
         case .workerGivenUp:
@@ -157,6 +166,15 @@ package enum Event: String, Sendable, CaseIterable {
             Description(
                 "e7035839e17a4c668a3a3df172c86d52", .notice,
                 "client {client_id} from {peer} broke the protocol: {reason}", rate: 10)
+        case .messagesDropped:
+            Description(
+                "e61d2f9b84a74c0d8f3b5a7092ce16d4", .notice,
+                "{count} messages for client {client_id} were dropped: {reason}", rate: 10)
+        case .sessionExpired:
+            Description(
+                "27c9f5d01b8e4a63a0e7d4b6815f3c92", .info,
+                "the session of client {client_id} has expired, and {count} messages that waited for it are gone",
+                rate: 10)
         case .limitReached:
             Description("b69de78ce0f641fc8cedb49967137fe0", .warning, "{limit} is reached: {reason}", rate: 10)
         case .storeOpened:
@@ -244,13 +262,16 @@ package enum Event: String, Sendable, CaseIterable {
     }
 
     /// The sentence with its fields put in.
-    package func message(_ fields: KeyValuePairs<Field, String>) -> String {
+    package func message(
+        _ fields: KeyValuePairs<Field, String>, of subject: KeyValuePairs<Field, String> = [:]
+    ) -> String {
         var message = ""
         var rest = Substring(description.template)
         while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
             let name = rest[rest.index(after: open)..<close]
             message += rest[..<open]
-            message += fields.first { $0.key.rawValue == name }?.value ?? "-"
+            let value = fields.first { $0.key.rawValue == name } ?? subject.first { $0.key.rawValue == name }
+            message += value?.value ?? "-"
             rest = rest[rest.index(after: close)...]
         }
         return message + rest

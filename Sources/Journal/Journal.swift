@@ -58,6 +58,15 @@ package enum Journal {
         atexit { Journal.flush() }
     }
 
+    /// Whether entries with fields arrive where standard error leads; else it gets readable lines.
+    package static var isNative: Bool { JournalSocket.isStandardError() }
+
+    /// Waits until what was logged has arrived, for processes that are about to end and have not lived long: the journal asks
+    /// the system whose an entry is, and the system knows nothing of a process that has gone.
+    package static func settle() {
+        if flush(), isNative { JournalSocket.settle() }
+    }
+
     /// Takes over what a reload of the configuration changed.
     package static func configure(level: Logger.Level, connections: Bool) {
         currentLevel.store(level.order, ordering: .relaxed)
@@ -75,12 +84,17 @@ package enum Journal {
     }
 
     /// Reports one event. Costs a comparison where its level is not written; never blocks.
-    /// - Parameter fields: What the event's sentence names, and whatever else helps to find it again.
-    package static func log(_ event: Event, _ fields: KeyValuePairs<Field, String> = [:]) {
+    /// - Parameters:
+    ///   - fields: What the event's sentence names, and whatever else helps to find it again.
+    ///   - subject: What all entries about the same worker or client say.
+    package static func log(
+        _ event: Event, _ fields: KeyValuePairs<Field, String> = [:], of subject: KeyValuePairs<Field, String> = [:]
+    ) {
         guard writes(event), let logger = setup.withLock({ $0?.logger }) else { return }
         var metadata: Logger.Metadata = [Handler.eventKey: .string(event.rawValue)]
+        for (field, value) in subject { metadata[field.rawValue] = .string(value) }
         for (field, value) in fields { metadata[field.rawValue] = .string(value) }
-        logger.log(level: event.description.level, "\(event.message(fields))", metadata: metadata)
+        logger.log(level: event.description.level, "\(event.message(fields, of: subject))", metadata: metadata)
     }
 
     /// Waits until what was logged has been written, at most so long: standard error may be a pipe that nobody reads.

@@ -83,9 +83,9 @@ extension Listener {
         defer { if isOwnStep { arena.endStep() } }
         count(.authenticationsRefused)
         if state != .connected { count(.connectionsRefused) }
-        logRefused(slot, text(arena.clientIdentifier(slot)), user: text(user), reason, words)
+        logRefused(slot, reason, words, user: text(user))
         if transport(slot) == .webSocketJSON { refuseJSONConnect(slot, reason) }
-        close(slot, reason, tellClient: true, detail: "not authenticated")
+        close(slot, reason, tellClient: true, detail: "not authenticated", isLogged: state != .connected)
     }
 
     /// Appends an AUTH [MQTT-4.12.0-5]. It has no reason string and no user properties, which might not fit [MQTT-3.15.2-2],

@@ -17,10 +17,11 @@ extension Listener {
     ///   - tellClient: say DISCONNECT (MQTT 5) or a WebSocket close first.
     ///   - will: the router publishes the will, unless the client took its leave.
     ///   - detail: words for the log where the reason code alone does not tell.
+    ///   - isLogged: the log says already that it ends.
     ///   - reasonString: words for an MQTT 5 client; those of the reason code where there are none.
     mutating func close(
         _ slot: Int, _ reason: ReasonCode, tellClient: Bool, will: Bool = true, sessionExpiry: UInt32? = nil,
-        detail: String? = nil, reasonString: StaticString? = nil
+        detail: String? = nil, isLogged: Bool = false, reasonString: StaticString? = nil
     ) {
         let state = state(slot)
         guard state.isOpen else { return }
@@ -38,7 +39,7 @@ extension Listener {
                     slot: UInt32(slot), generation: arena[slot].generation, reasonCode: reason.rawValue,
                     publishWill: will, sessionExpiry: sessionExpiry))
         }
-        logEnd(slot, state, reason, detail)
+        if !isLogged { logEnd(slot, state, reason, detail) }
         arena[slot].state = ConnectionState.closing.rawValue
         sockets[slot].flags.remove(.held)
         arena.clearInput(slot)

@@ -18,14 +18,21 @@ extension Listener {
         let connect = try Connect(decoding: octets, at: offset, header: header)
         arena[slot].version = connect.version.rawValue
         keepWishes(slot, connect)
-        try checkTerms(connect)
+        // Whoever is refused has a name in the log.
+        arena.setClientIdentifier(Array(connect.clientIdentifier.utf8), slot: slot)
+        do throws(ProtocolError) {
+            try checkTerms(connect)
+        } catch {
+            violate(slot, error, user: connect.username)
+            return true
+        }
         let request = authRequest(slot, connect)
         guard request != nil || mayConnect(slot) else {
             count(.connectionsRefused)
             logRefused(
-                slot, connect.clientIdentifier, user: connect.username ?? "", .notAuthorized,
-                "anonymous clients are allowed only as auth.anonymous says")
-            close(slot, .notAuthorized, tellClient: true)
+                slot, .notAuthorized, "anonymous clients are allowed only as auth.anonymous says",
+                user: connect.username)
+            close(slot, .notAuthorized, tellClient: true, isLogged: true)
             return true
         }
         if request != nil, !mayAsk {
@@ -33,7 +40,6 @@ extension Listener {
             return false
         }
         let properties = connect.properties
-        arena.setClientIdentifier(Array(connect.clientIdentifier.utf8), slot: slot)
         arena[cold: slot].keep_alive = keepAlive(connect)
         arena[slot].receive_window = settings.inFlight
         if sessionExpiry(connect) > 0 { arena[slot].flags |= SlotFlags.sessionOutlives }
@@ -133,9 +139,10 @@ extension Listener {
         let reason = ReasonCode(rawValue: answer.reasonCode)
         guard !reason.isFailure else {
             count(.connectionsRefused)
+            logRefused(slot, reason)
             if transport(slot) == .webSocketJSON { refuseJSONConnect(slot, reason) }
             let isFull = reason == .quotaExceeded && !settings.serverReference.isEmpty
-            return close(slot, isFull ? .useAnotherServer : reason, tellClient: true)
+            return close(slot, isFull ? .useAnotherServer : reason, tellClient: true, isLogged: true)
         }
         let assigned = arena[cold: slot].client_id_length == 0
         if assigned { arena.setClientIdentifier(answer.clientIdentifier, slot: slot) }

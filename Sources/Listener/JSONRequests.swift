@@ -75,8 +75,8 @@ extension Listener {
         guard isChecked || mayConnect(slot) else {
             count(.connectionsRefused)
             logRefused(
-                slot, self.text(identifier), user: self.text(user), .notAuthorized,
-                "anonymous clients are allowed only as auth.anonymous says")
+                slot, .notAuthorized, "anonymous clients are allowed only as auth.anonymous says",
+                identifier: identifier.isEmpty ? "-" : text(identifier), user: text(user))
             throw JSONError(.notAuthorized, "This client is not allowed to connect.", id: request.id)
         }
         guard !isChecked || mayAsk else {

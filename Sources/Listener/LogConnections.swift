@@ -9,14 +9,36 @@ import MQTT
 import Messages
 
 extension Listener {
+    /// What all entries about a connection's client say.
+    private func client(_ slot: Int) -> KeyValuePairs<Field, String> {
+        let identifier = arena.clientIdentifier(slot)
+        return [
+            .clientID: identifier.isEmpty ? "-" : text(identifier), .user: user(slot), .peer: peer(slot).description,
+            .protocol: protocolName(slot),
+        ]
+    }
+
     func logConnected(_ slot: Int) {
         guard Journal.writes(.clientConnected) else { return }
+        Journal.log(.clientConnected, of: client(slot))
+    }
+
+    /// A client was not let in.
+    ///
+    /// - Parameters:
+    ///   - words: why, where the reason code alone does not tell.
+    ///   - identifier: where the slot does not have it.
+    ///   - user: where no CONNECT is kept.
+    func logRefused(
+        _ slot: Int, _ reason: ReasonCode, _ words: String? = nil, identifier: String? = nil, user: String? = nil
+    ) {
+        let said: KeyValuePairs<Field, String> = [
+            .reason: words ?? reason.description, .reasonCode: Self.digits(reason), .user: user ?? self.user(slot),
+        ]
+        guard let identifier else { return Journal.log(.clientRefused, said, of: client(slot)) }
         Journal.log(
-            .clientConnected,
-            [
-                .clientID: text(arena.clientIdentifier(slot)), .user: user(slot), .peer: peer(slot).description,
-                .protocol: protocolName(slot),
-            ])
+            .clientRefused, said,
+            of: [.clientID: identifier, .peer: peer(slot).description, .protocol: protocolName(slot)])
     }
 
     /// - Parameter state: what the connection was in before it was closed.
@@ -24,50 +46,32 @@ extension Listener {
         guard Journal.writes(state == .connected ? .clientDisconnected : .connectionAbandoned) else { return }
         let words = [detail, reason == .success || reason == .unspecifiedError ? nil : reason.description]
             .compactMap { $0 }.joined(separator: ": ")
-        guard state == .connected else {
-            // A connection that came to nothing; scanners and health checks do that all day.
-            return Journal.log(.connectionAbandoned, [.peer: peer(slot).description, .reason: words])
+        let said: KeyValuePairs<Field, String> = [.reason: words, .reasonCode: Self.digits(reason)]
+        if state == .connected {
+            Journal.log(.clientDisconnected, said, of: client(slot))
+        } else if state == .connecting || arena[cold: slot].client_id_length > 0 {
+            Journal.log(.connectionAbandoned, said, of: client(slot))
+        } else {
+            // Nobody has said who he is; scanners and health checks do that all day.
+            Journal.log(.connectionAbandoned, said, of: [.peer: peer(slot).description])
         }
-        Journal.log(
-            .clientDisconnected,
-            [
-                .clientID: text(arena.clientIdentifier(slot)), .user: user(slot), .peer: peer(slot).description,
-                .protocol: protocolName(slot), .reason: words, .reasonCode: Self.digits(reason),
-            ])
     }
 
-    func logRefused(_ slot: Int, _ clientIdentifier: String, user: String, _ reason: ReasonCode, _ words: String) {
-        Journal.log(
-            .clientRefused,
-            [
-                .clientID: clientIdentifier, .user: user, .peer: peer(slot).description, .reason: words,
-                .reasonCode: Self.digits(reason),
-            ])
-    }
-
-    func logViolation(_ slot: Int, _ error: ProtocolError) {
-        logViolation(slot, error.description)
-    }
-
-    func logViolation(_ slot: Int, _ reason: String) {
-        let identifier = arena.clientIdentifier(slot)
+    /// - Parameters:
+    ///   - code: nil where it is not MQTT that was broken.
+    ///   - user: where no CONNECT is kept.
+    func logViolation(_ slot: Int, _ reason: String, code: ReasonCode? = nil, user: String? = nil) {
         Journal.log(
             .protocolViolation,
             [
-                .clientID: identifier.isEmpty ? "-" : text(identifier), .peer: peer(slot).description,
-                .protocol: protocolName(slot), .reason: reason,
-            ])
+                .reason: reason, .reasonCode: code.map { Self.digits($0) } ?? "", .user: user ?? self.user(slot),
+            ], of: client(slot))
     }
 
     /// - Parameter bytes: the first of what the connection had sent.
     func logDeadlyInput(_ slot: Int, _ bytes: [UInt8]) {
         let digits = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
-        Journal.log(
-            .inputEndedWorker,
-            [
-                .clientID: text(arena.clientIdentifier(slot)), .peer: peer(slot).description,
-                .protocol: protocolName(slot), .bytes: digits,
-            ])
+        Journal.log(.inputEndedWorker, [.bytes: digits], of: client(slot))
     }
 
     /// What the client calls its user; empty: nothing.

@@ -251,10 +251,11 @@ extension Listener {
     }
 
     /// Ends a connection that broke the protocol: counted, logged, and told where its version can be.
+    /// - Parameter user: for the log, where no CONNECT is kept.
     @inline(never)
-    mutating func violate(_ slot: Int, _ error: ProtocolError) {
+    mutating func violate(_ slot: Int, _ error: ProtocolError, user: String? = nil) {
         count(error.reason == .malformedPacket ? .malformedPackets : .protocolErrors)
-        logViolation(slot, error)
+        logViolation(slot, error.description, code: error.reason, user: user)
         close(slot, error.reason, tellClient: true, detail: "protocol violation", reasonString: error.what)
     }
 }

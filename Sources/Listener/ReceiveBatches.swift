@@ -43,7 +43,7 @@ extension Listener {
             }
         } catch {
             arena.abandonBatch()
-            Journal.log(.channelCut, [.worker: "router", .reason: error.description])
+            Journal.log(.channelCut, [.worker: "router", .generation: "", .reason: error.description])
         }
     }
 

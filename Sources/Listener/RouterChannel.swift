@@ -109,7 +109,7 @@ extension Listener {
     /// The router broke the catalogue: reports it, to be replaced, and goes on without it.
     mutating func cutRouter(_ reason: String) {
         guard router >= 0 else { return }
-        Journal.log(.channelCut, [.worker: "router", .reason: reason])
+        Journal.log(.channelCut, [.worker: "router", .generation: "", .reason: reason])
         report(Fault(worker: routerWorker, what: reason))
         detachRouter()
     }

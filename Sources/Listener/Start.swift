@@ -36,13 +36,18 @@ extension Listener {
         }
         let arena = try Arena(descriptor: offer.descriptor, byteCount: offer.byteCount)
         Glibc.close(offer.descriptor)
-        // Before there is a second thread, which would not be bound by it. A kernel that can not do it is an old one, and has
-        // the unit's limits still.
-        try? giveUpFiles()
+        let failures = giveUpSurroundings()
         Journal.bootstrap(
             worker: "listener/\(welcome.name)", level: .init(number: settings.logLevel),
             connections: settings.logConnections,
-            always: [.listener: welcome.name, .generation: String(welcome.generation)])
+            // One of several that share a port is NAME/2.
+            always: [
+                .listener: String(welcome.name.prefix { $0 != "/" }), .generation: String(welcome.generation),
+            ])
+        // It has the unit's limits still, and serves.
+        for failure in failures {
+            Journal.log(.workerUnconfined, [.worker: "listener/\(welcome.name)", .reason: "\(failure)"])
+        }
         var standby = Standby(place: welcome.worker, settings: settings, control: start.takeControl())
         let takeOver = try standby.wait()
         var listener = try Listener(

@@ -27,7 +27,7 @@ extension Router {
             if sessions[Int(former)].isConnected, sessions[Int(former)].acceptNumber > frame.acceptNumber {
                 return refuse(link, frame, .sessionTakenOver)
             }
-            if sessions[Int(former)].isConnected { takeOver(Int(former), frame) }
+            if sessions[Int(former)].isConnected { takeOver(Int(former), link, frame) }
         }
         if let former = session(ofClient: frame.clientIdentifier) {
             if !frame.cleanStart {
@@ -39,7 +39,9 @@ extension Router {
         }
         guard sessionCount < Int(settings.sessions) else {
             count(.sessionsRefused)
-            Journal.log(.limitReached, [.limit: "limits.sessions", .reason: "\(settings.sessions) sessions exist"])
+            Journal.log(
+                .limitReached, [.limit: "limits.sessions", .reason: "\(settings.sessions) sessions exist"],
+                of: client(link, frame))
             return refuse(link, frame, .quotaExceeded)
         }
         let expiry = grantedExpiry(frame)
@@ -166,10 +168,14 @@ extension Router {
     }
 
     /// A newer connection has the same client identifier [MQTT-3.1.4-3].
-    private mutating func takeOver(_ number: Int, _ frame: ConnectFrame) {
+    private mutating func takeOver(_ number: Int, _ link: Int, _ frame: ConnectFrame) {
         count(.takeOvers)
         Journal.log(
-            .takeOver, [.clientID: text(sessions[number].clientIdentifier), .peer: frame.peer.description])
+            .takeOver,
+            [
+                .reason: "its former connection was from \(sessions[number].peer.description)",
+                .reasonCode: "0x8E",
+            ], of: client(link, frame))
         dismiss(number, .sessionTakenOver)
     }
 }

@@ -27,6 +27,7 @@ extension Router {
             let endsAt = durables[Int(sessions[number].durable)].endsAt
             guard endsAt != 0, endsAt < now else { continue }
             count(.sessionsExpired)
+            logExpired(number)
             self.end(number, publishWill: true)
         }
         sweeping = end == sessions.count ? 0 : end

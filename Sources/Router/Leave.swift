@@ -68,6 +68,7 @@ extension Router {
     /// Forgets a session, which has no connection any more, or whose connection goes with it.
     mutating func end(_ number: Int, publishWill: Bool) {
         let identifier = sessions[number].clientIdentifier
+        logDropped(number)
         if let resumption = resumptions.removeValue(forKey: UInt32(number)), resumption.isReading {
             resumptionReads -= 1
         }

@@ -121,6 +121,9 @@ struct ListenerLink {
     /// The worker's name in logs.
     var label: String { role == .listener ? "\(role.name)/\(name)" : name }
 
+    /// The listener's name in the configuration; empty where it is none.
+    var listener: String { role == .listener ? String(name.prefix { $0 != "/" }) : "" }
+
     /// Whether it has to hear what its socket has not taken.
     var isBehind: Bool { outputEnd != outputStart || batch >= 0 || !acknowledgements.isEmpty }
 

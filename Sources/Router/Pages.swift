@@ -58,7 +58,7 @@ extension Router {
                     .reason:
                         "\(lost) messages of \(text(sessions[number].clientIdentifier)) are not where they should be; "
                         + "at the next start it is set aside and searched"
-                ])
+                ], of: client(number))
             store.declareDamaged()
             count(.messagesDropped, by: Int(lost))
             sessions[number].queue.waiting -= lost

@@ -23,7 +23,8 @@ extension Router {
         }
         // Behind what lies in the store it would overtake that.
         guard isDurable || !sessions[number].isDurable || durables[Int(sessions[number].durable)].stored == 0 else {
-            return count(.messagesDropped)
+            count(.messagesDropped)
+            return noteDropped(number, 1)
         }
         let entry = queues.append(
             QueueEntry(
@@ -86,8 +87,10 @@ extension Router {
     }
 
     private mutating func countDropped(_ number: Int, _ limit: RouterCounter, by amount: Int = 1) {
+        guard amount > 0 else { return }
         count(.messagesDropped, by: amount)
         count(limit, by: amount)
+        noteDropped(number, amount)
         if number == bridge { count(.bridgeDropped, by: amount) }
     }
 

@@ -85,7 +85,12 @@ extension Router {
     /// The listener broke the catalogue: reports it, to be replaced, and ends its sessions.
     mutating func cut(_ link: Int, _ reason: String) {
         guard links[link].isOpen else { return }
-        Journal.log(.channelCut, [.worker: links[link].label, .reason: reason])
+        // Of the listener's generations the router knows nothing.
+        Journal.log(
+            .channelCut,
+            [
+                .worker: links[link].label, .listener: links[link].listener, .generation: "", .reason: reason,
+            ])
         report(Fault(worker: links[link].worker, what: reason))
         detach(link)
     }

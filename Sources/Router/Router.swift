@@ -42,6 +42,9 @@ package struct Router: ~Copyable {
     var openDelivery = -1
     /// Sessions that the message being routed was one too many for.
     var condemned: [Int] = []
+    /// Sessions that have lost messages since that was last said, and the second in which it was.
+    var droppers: [UInt32] = []
+    var loggedDroppedAt: UInt32 = 0
     /// Whose message is being routed; where it is kept, once somebody needs that; for whom it goes to the store only.
     var publication = Publication()
     var routed = noEntry

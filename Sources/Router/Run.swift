@@ -36,6 +36,7 @@ extension Router {
                 isSweeping = expire()
                 if canLoad { loadMore(isBusy: count > 0) }
                 publishSystemTopics()
+                logDropped()
                 continueReplays()
                 if canTellInterests { tellInterests() }
                 if canTalk { talk() }

@@ -19,6 +19,8 @@ struct Session {
     var receiveMaximum: UInt16 = 0
     /// Seconds of the router's clock.
     var connectedAt: UInt32 = 0
+    /// Messages for it that were dropped and that the log does not know of.
+    var dropped: UInt32 = 0
     var clientIdentifier: [UInt8] = []
     /// Packet identifiers in flight to the client.
     var outgoing = PacketWindow()

@@ -18,8 +18,7 @@ extension Router {
         let slot = frame.load32(at: FrameHead.byteCount)
         let generation = frame.load32(at: header.type == .publish ? 20 : 12)
         let number = session(link, slot, generation)
-        let client = number.map { String(decoding: sessions[$0].clientIdentifier, as: UTF8.self) } ?? "-"
-        Journal.log(.frameSkipped, [.clientID: client, .bytes: digits])
+        Journal.log(.frameSkipped, [.bytes: digits], of: number.map { client($0) } ?? [.clientID: "-"])
         if let number { return dismiss(number, .implementationSpecificError) }
         let dismissal = DismissFrame(
             slot: slot, generation: generation, reasonCode: ReasonCode.implementationSpecificError.rawValue)

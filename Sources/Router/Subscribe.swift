@@ -58,10 +58,7 @@ extension Router {
             count(.subscriptionsRefused)
             Journal.log(
                 .limitReached,
-                [
-                    .limit: "limits.subscriptions", .clientID: text(sessions[number].clientIdentifier),
-                    .reason: "\(error)",
-                ])
+                [.limit: "limits.subscriptions", .reason: "\(error)"], of: client(number))
             return nil
         }
     }

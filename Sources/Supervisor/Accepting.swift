@@ -69,7 +69,7 @@ extension Supervisor {
             guard room > 0, let slot = batches[chosen].place.slots.open(descriptor) else {
                 close(descriptor)
                 totals.refused += 1
-                log(refused: "\(peer.description) was refused, \(budget.connections) clients are connected", on: port)
+                log(refused: "\(budget.connections) clients are connected", on: port, from: peer)
                 continue
             }
             room -= 1
@@ -100,8 +100,14 @@ extension Supervisor {
             [.limit: "descriptors", .reason: "accepting rests until a connection ends; raise LimitNOFILE="])
     }
 
-    private func log(refused reason: String, on port: Port) {
-        Journal.log(.limitReached, [.limit: "limits.connections", .reason: reason, .listener: port.listener.name])
+    private func log(refused reason: String, on port: Port, from peer: PeerAddress? = nil) {
+        let words = peer.map { "\($0.description) was refused, \(reason)" } ?? reason
+        Journal.log(
+            .limitReached,
+            [
+                .limit: "limits.connections", .reason: words, .listener: port.listener.name,
+                .peer: peer?.description ?? "",
+            ])
     }
 
     /// Something was closed: sockets that rest may try again.

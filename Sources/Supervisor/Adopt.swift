@@ -45,12 +45,10 @@ extension Supervisor {
             try poller.add(descriptor, .readable, tag: Source.process(worker.number).tag)
             try poller.add(channel, .readable, tag: Source.worker(worker.number).tag)
         } catch {
-            Journal.log(.inheritanceLost, [.key: place.label, .reason: "\(error)"])
+            Journal.log(.inheritanceLost, [.key: place.label, .reason: "\(error)"], of: worker.fields)
             end(worker, now)
         }
-        Journal.log(
-            .workerAdopted,
-            [.worker: place.label, .pid: "\(left.process)", .generation: "\(left.generation)"])
+        Journal.log(.workerAdopted, of: worker.fields)
         return worker
     }
 

@@ -73,14 +73,7 @@ extension Supervisor {
         ] {
             timers.cancel(timer)
         }
-        if !wasAsked {
-            Journal.log(
-                .workerExited,
-                [
-                    .worker: place.label, .pid: "\(worker.process)", .status: "\(status)",
-                    .generation: "\(worker.generation)",
-                ])
-        }
+        if !wasAsked { Journal.log(.workerExited, [.status: "\(status)"], of: worker.fields) }
         retireCounters(of: worker)
         failQueries(to: worker, now)
         if place.worker !== worker {
@@ -166,14 +159,14 @@ extension Supervisor {
             let delay = place.backoff.died(readyFor: readyFor)
             place.state = .waiting
             totals.restarts += 1
-            if delay > 0 { Journal.log(.workerBackingOff, [.worker: place.label, .duration: "\(delay)"]) }
+            if delay > 0 { Journal.log(.workerBackingOff, [.duration: "\(delay)"], of: place.fields) }
             timers.set(.respawn(place.label), at: now + delay)
         }
     }
 
     private func giveUp(_ place: Place, _ reason: String) {
         place.state = .givenUp
-        Journal.log(.workerGivenUp, [.worker: place.label, .reason: reason])
+        Journal.log(.workerGivenUp, [.reason: reason], of: place.fields)
     }
 
     /// A port that no worker will ever serve again refuses its clients instead of letting them wait.

@@ -55,7 +55,7 @@ extension Supervisor {
     }
 
     func log(_ worker: Worker, cut reason: String) {
-        Journal.log(.channelCut, [.worker: worker.place.label, .pid: "\(worker.process)", .reason: reason])
+        Journal.log(.channelCut, [.reason: reason], of: worker.fields)
     }
 
     private func understand(_ frame: [UInt8], from worker: Worker, _ now: UInt64) throws(FrameError) {
@@ -109,12 +109,7 @@ extension Supervisor {
         worker.heartbeat = makeHeartbeat(now)
         timers.cancel(.start(worker.number))
         Journal.log(
-            .workerReady,
-            [
-                .worker: worker.place.label, .duration: "\(now - (worker.told ?? worker.started))",
-                .pid: "\(worker.process)",
-                .generation: "\(worker.generation)",
-            ])
+            .workerReady, [.duration: "\(now - (worker.told ?? worker.started))"], of: worker.fields)
         serves(worker, now)
         noticeReadiness(now)
     }
@@ -161,12 +156,7 @@ extension Supervisor {
                 if worker.place.role == .bridge { tellWaiting(worker, now) }
                 send(Ping(sequence: sequence, listeners: listeners), to: worker, now)
             case .hung:
-                Journal.log(
-                    .workerHung,
-                    [
-                        .worker: worker.place.label, .pid: "\(worker.process)",
-                        .duration: "\(worker.heartbeat.silence)",
-                    ])
+                Journal.log(.workerHung, [.duration: "\(worker.heartbeat.silence)"], of: worker.fields)
                 end(worker, now)
             }
         }

@@ -103,7 +103,8 @@ extension Supervisor {
             place.past = left.hasDied ? .died : left.served > 0 ? .inOrder : .none
             lastAccept = max(lastAccept, survey.slots.reduce(0) { max($0, $1.acceptNumber) })
         } catch {
-            Journal.log(.inheritanceLost, [.key: "the connections of \(place.label)", .reason: "\(error)"])
+            Journal.log(
+                .inheritanceLost, [.key: "the connections of \(place.label)", .reason: "\(error)"], of: place.fields)
             close(descriptor)
         }
     }

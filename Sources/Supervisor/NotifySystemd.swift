@@ -6,7 +6,7 @@ internal import Systemd
 
 extension Supervisor {
     /// How long a killed process may take to be gone before the supervisor itself no longer counts as well.
-    private static let deathLimit: UInt64 = 10_000
+    static let deathLimit: UInt64 = 10_000
 
     /// How much longer a start or a stop that goes on may take, said with each heartbeat.
     private static let `extension` = Duration.seconds(15)
@@ -67,7 +67,13 @@ extension Supervisor {
 
     /// Whether nobody takes too long to be gone that was killed.
     private func isWithinDeathLimit(_ now: UInt64) -> Bool {
-        workers.values.allSatisfy { $0.killed.map { now < $0 + Self.deathLimit } ?? true }
+        Self.isWithinDeathLimit(killed: workers.values.map(\.killed), now)
+    }
+
+    /// The rule of it.
+    /// - Parameter killed: when each worker was killed that is still there, in milliseconds; nil for those that live.
+    static func isWithinDeathLimit(killed: [UInt64?], _ now: UInt64) -> Bool {
+        killed.allSatisfy { $0.map { now < $0 + deathLimit } ?? true }
     }
 
     /// What `systemctl status` shows of a broker that does not start.

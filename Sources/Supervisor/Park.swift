@@ -145,7 +145,8 @@ extension Supervisor {
                 if channel?.sendAtOnce(frame, descriptors: part.descriptors) != true {
                     Journal.log(
                         .inheritanceLost,
-                        [.key: "a part of the connections of \(place.label)", .reason: errorText(errno)])
+                        [.key: "a part of the connections of \(place.label)", .reason: errorText(errno)],
+                        of: place.fields)
                 }
             }
         }

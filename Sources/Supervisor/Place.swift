@@ -4,6 +4,7 @@
 internal import Channel
 internal import Configuration
 internal import Glibc
+internal import Journal
 internal import Messages
 
 /// Where a worker belongs: the router's place, or the n-th worker of a listener.
@@ -82,6 +83,11 @@ final class Place {
 
     /// The name in logs: `router`, `listener/mqtt`.
     var label: String { listener == nil ? name : "\(role.name)/\(name)" }
+
+    /// What all log entries say that are about the place, or about the last process that was started there.
+    var fields: KeyValuePairs<Field, String> {
+        [.worker: label, .listener: listener ?? "", .generation: "\(generation)"]
+    }
 }
 
 /// One worker process.
@@ -140,6 +146,12 @@ final class Worker {
     var auth: UInt32 = 0
     /// It broke the catalogue: what it leaves is not to be trusted.
     var isBlamed = false
+    /// What all log entries about it say.
+    var fields: KeyValuePairs<Field, String> {
+        [
+            .worker: place.label, .listener: place.listener ?? "", .generation: "\(generation)", .pid: "\(process)",
+        ]
+    }
 
     init(
         number: UInt32, generation: UInt32? = nil, place: Place, process: pid_t, processDescriptor: Int32,

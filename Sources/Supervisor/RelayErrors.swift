@@ -52,12 +52,8 @@ extension Supervisor {
         let worker = workers.values.first { $0.process == process }
         for line in text.split(whereSeparator: \.isNewline) {
             Journal.log(
-                .workerWrote,
-                [
-                    .worker: worker?.place.label ?? "worker", .pid: "\(process)",
-                    .generation: worker.map { "\($0.generation)" } ?? "", .listener: worker?.place.listener ?? "",
-                    .reason: String(line),
-                ])
+                .workerWrote, [.reason: String(line)],
+                of: worker?.fields ?? [.worker: "worker", .pid: "\(process)"])
         }
     }
 }

@@ -32,7 +32,7 @@ extension Supervisor {
     /// A successor is prepared: the one that serves retires if it is to be replaced.
     func prepared(_ successor: Worker, _ now: UInt64) {
         let place = successor.place
-        Journal.log(.workerPrepared, [.worker: place.label, .pid: "\(successor.process)"])
+        Journal.log(.workerPrepared, of: successor.fields)
         guard place.isReplacing, let worker = place.worker, worker.phase == .ready else { return }
         place.isReplacing = false
         // Should this process die now, the next supervisor goes on with the successor: the other one is about to end.

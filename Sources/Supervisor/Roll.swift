@@ -50,7 +50,8 @@ extension Supervisor {
         guard rolling.first == place.number else { return }
         rolling = []
         degradation = "\(place.label) was not upgraded: \(reason)"
-        Journal.log(.upgradeFailed, [.file: path(place.role.entry.executable), .reason: degradation!])
+        Journal.log(
+            .upgradeFailed, [.file: path(place.role.entry.executable), .reason: degradation!], of: place.fields)
         updateStatusLine()
         answerUpgraders(now)
     }

@@ -17,7 +17,7 @@ extension Supervisor {
         do throws(SystemError) {
             place.state = .held(by: try spawn(place, now))
         } catch {
-            Journal.log(.workerExited, [.worker: place.label, .status: "it could not be started: \(error)"])
+            Journal.log(.workerExited, [.status: "it could not be started: \(error)"], of: place.fields)
             place.failedStarts += 1
             decideSuccession(place, status: nil, readyFor: nil, now)
         }
@@ -68,9 +68,7 @@ extension Supervisor {
             // It would never be heard: it dies, and the next one is tried later.
             end(worker, now)
         }
-        Journal.log(
-            .workerStarted,
-            [.worker: place.label, .pid: "\(process)", .generation: "\(place.generation)"])
+        Journal.log(.workerStarted, of: worker.fields)
 
         send(welcome(worker), to: worker, now)
         sendSettings(to: worker, now)
@@ -111,9 +109,7 @@ extension Supervisor {
     /// A worker was not ready in time.
     func startExpired(_ number: UInt32, _ now: UInt64) {
         guard let worker = workers[number], [.starting, .prepared, .adopting].contains(worker.phase) else { return }
-        Journal.log(
-            .workerHung,
-            [.worker: worker.place.label, .pid: "\(worker.process)", .duration: "\(now - worker.started)"])
+        Journal.log(.workerHung, [.duration: "\(now - worker.started)"], of: worker.fields)
         end(worker, now)
     }
 

@@ -116,7 +116,8 @@ extension Supervisor {
     /// What was begun is undone; nothing serves yet.
     func abandonStart(_ failure: StartFailure) -> Int32 {
         Self.notifyFailure(failure.reason, status: failure.status, error: failure.code)
-        if !failure.isLogged { Logger(label: "supervisor").error("the broker can not start: \(failure.reason)") }
+        if !failure.isLogged { Journal.log(.startFailed, [.reason: failure.reason]) }
+        Journal.settle()
         for worker in workers.values { Glibc.kill(worker.process, SIGKILL) }
         for worker in workers.values { waitpid(worker.process, nil, 0) }
         finish()

@@ -42,11 +42,7 @@ extension Supervisor {
                 if let worker = workers[number] { tellToStop(worker, limit: limit, now) }
             case .kill(let number):
                 guard let worker = workers[number] else { continue }
-                Journal.log(
-                    .workerHung,
-                    [
-                        .worker: worker.place.label, .pid: "\(worker.process)", .duration: "\(now - stopBegan)",
-                    ])
+                Journal.log(.workerHung, [.duration: "\(now - stopBegan)"], of: worker.fields)
                 end(worker, now)
             }
         }

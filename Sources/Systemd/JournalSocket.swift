@@ -22,6 +22,12 @@ package enum JournalSocket {
         }
     }
 
+    /// Waits until the journal has read all that was sent to it, a second at most.
+    package static func settle() {
+        // Safe: the call has no pointers.
+        apus_settle_journal()
+    }
+
     /// Names the stream behind which somebody puts into the journal what is written to it, as `JOURNAL_STREAM` does for
     /// systemd's own.
     private static let relayVariable = "APUS_JOURNAL_STREAM"

@@ -33,9 +33,15 @@ struct Apusd: ParsableCommand {
         do throws(ConfigurationErrors) {
             configuration = try Configuration.load(path: config, environment: environment)
         } catch {
-            Self.complain(error.description)
             if !check, let problem = error.problems.first {
                 Supervisor.notifyFailure(problem.description, status: configurationStatus)
+            }
+            if check || !Journal.isNative {
+                Self.complain(error.description)
+            } else {
+                Journal.bootstrap(worker: "supervisor")
+                for problem in error.problems { Journal.log(.configurationRefused, [.error: problem.description]) }
+                Journal.settle()
             }
             throw ExitCode(configurationStatus)
         }
@@ -51,7 +57,10 @@ struct Apusd: ParsableCommand {
             // Before the log starts its thread: signals are blocked for all.
             supervisor = try Supervisor(configuration: configuration, path: config, environment: environment)
         } catch {
-            Self.complain("apusd: \(error)")
+            Supervisor.notifyFailure("\(error)", status: 1)
+            Journal.bootstrap(worker: "supervisor")
+            Journal.log(.startFailed, [.reason: "\(error)"])
+            Journal.settle()
             throw ExitCode(1)
         }
         Journal.bootstrap(

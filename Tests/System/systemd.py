@@ -1,11 +1,13 @@
 """A machine of the tests' own under a real systemd: this machine's file system under an overlay, booted in a container that
 shares its network. What is done there is gone afterwards. Needs root."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +19,7 @@ from broker import BIN, BrokerError, all_processes, process_file, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 # The container's own filter does not know them, a machine has none.
-LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+SANDBOX = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp"
 # Nothing of this machine's that would run in the container as well.
 MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
           "man-db.timer", "getty@.service", "console-getty.service", "mosquitto.service", "nginx.service",
@@ -55,6 +57,23 @@ def broker(host, request):
     host.stop()
 
 
+def free_ports(count):
+    """Ports that nobody has, which systemd is to bind."""
+    with contextlib.ExitStack() as sockets:
+        opened = [sockets.enter_context(socket.socket()) for _ in range(count)]
+        for each in opened:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in opened]
+
+
+def put(host, program, source):
+    """As a package manager does: the new file takes the old one's name."""
+    new = host.root / f"{program}.new"
+    shutil.copy(source, new)
+    new.chmod(0o755)
+    os.replace(new, host.root / program)
+
+
 def inner_pid(pid):
     """What a process is called in the innermost namespace that it is in; None where it is gone."""
     found = re.search(r"^NSpid:.*\t(\d+)$", process_file(pid, "status"), re.M)
@@ -71,7 +90,7 @@ class SystemdHost:
         try:
             self._mount()
             self._boot(options)
-        except (OSError, subprocess.CalledProcessError, TimeoutError) as error:
+        except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired, TimeoutError) as error:
             log = self.folder / "boot.log"
             said = log.read_text(errors="replace") if log.exists() else getattr(error, "stderr", "")
             self.close()
@@ -100,7 +119,7 @@ class SystemdHost:
     def _boot(self, options):
         self.process = subprocess.Popen(
             ["systemd-nspawn", "-q", "-D", self.root, "--boot", "--register=no", "--keep-unit", "--hostname=apus",
-             f"--machine=apus-{os.getpid()}", f"--system-call-filter={LANDLOCK}", *options],
+             f"--machine=apus-{os.getpid()}", f"--system-call-filter={SANDBOX}", *options],
             stdin=subprocess.DEVNULL, stdout=open(self.folder / "boot.log", "wb"), stderr=subprocess.STDOUT,
             start_new_session=True)
         self.leader = wait_until(self._find_leader, "the container's first process", 20)
@@ -113,6 +132,8 @@ class SystemdHost:
 
     def _find_leader(self):
         """The child that is process 1 in there; another one, which prepares it, may be there before."""
+        if self.process.poll() is not None:
+            raise OSError(f"systemd-nspawn exited with {self.process.returncode}")
         children = (pid for pid, fields in all_processes().items() if int(fields[1]) == self.process.pid)
         return next((pid for pid in children if inner_pid(pid) == 1), None)
 
@@ -126,6 +147,16 @@ class SystemdHost:
     def install(self, package):
         shutil.copy(package, self.root / "root/apus.deb")
         return self.run("dpkg", "--force-confold", "--force-unsafe-io", "-i", "/root/apus.deb")
+
+    def apt_install(self, package):
+        """As docs/operations.md says, without a question about files that are there before the package."""
+        path = self.root / "root" / package.name
+        shutil.copy(package, path)
+        try:
+            return self.run("sh", "-c", "cd /root && DEBIAN_FRONTEND=noninteractive apt-get install -y --allow-downgrades "
+                            f"-o DPkg::Options::=--force-unsafe-io -o DPkg::Options::=--force-confold ./{path.name} 2>&1")
+        finally:
+            path.unlink()
 
     def configure(self, text):
         (self.root / "etc/apus/apus.toml").write_text(text)

@@ -2,12 +2,14 @@
 does to the service."""
 
 
+import re
+
 import pytest
 
 from bridging import Downward, Upward, wait_traffic
 from broker import wait_until
 from amqp import rabbit  # noqa: F401, a fixture
-from systemd import host  # noqa: F401, a fixture
+from systemd import ROOT, free_ports, host  # noqa: F401, a fixture among them
 
 CONFIGURATION = """
 [[listener]]
@@ -79,3 +81,35 @@ def test_traffic_through_everything(service, rabbit, opened):
     wait_traffic(up, down, more=200)
     up.check()
     down.check()
+
+
+def test_a_broker_without_a_network_reaches_its_bridge(service, rabbit, opened):
+    """With the drop-in of docs/operations.md behind private.conf: ports from systemd, RabbitMQ on this machine."""
+    text = (ROOT / "docs/operations.md").read_text()
+    reach, = re.findall(r"```\n# /etc/systemd/system/apus.service.d/reach.conf\n(.*?)```", text, re.S)
+    units = service.root / "etc/systemd/system"
+    links = [units / "apus.service.d/private.conf", units / "apus.service.d/reach.conf", units / "apus.socket.d/port.conf"]
+    service.stop()
+    try:
+        links[2].parent.mkdir()
+        links[2].write_text(f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{free_ports(1)[0]}\n")
+        links[0].symlink_to("/usr/share/apus/private.conf")
+        service.configure(CONFIGURATION.format(uri=rabbit.uri).replace("127.0.0.1:0", "systemd:mqtt"))
+        service.run("systemctl", "daemon-reload")
+        service.start()
+        wait_until(lambda: "RabbitMQ: " in status_text(service), "the status to say that it can not be reached", 20)
+        links[1].write_text(reach)
+        service.run("systemctl", "daemon-reload")
+        service.run("systemctl", "restart", "apus")
+        service.wait_served()
+        wait_bridged(service)
+        up, down = Upward(service, rabbit, opened), Downward(service, rabbit, opened)
+        wait_traffic(up, down, more=200)
+        up.check()
+        down.check()
+    finally:
+        service.run("systemctl", "stop", "apus.socket")
+        for link in links:
+            link.unlink(missing_ok=True)
+        service.configure(CONFIGURATION.format(uri=rabbit.uri))
+        service.run("systemctl", "daemon-reload")

@@ -5,8 +5,8 @@ import pytest
 
 from broker import BIN, wait_until
 from steps import SOAK, Attached, Talk
-from systemd import SystemdHost
-from test_systemd import CONFIGURATION, host_pid, put
+from systemd import SystemdHost, put
+from test_systemd import CONFIGURATION, host_pid
 
 # As in steps.py, for a program that systemd starts. strace may not be denied its calls.
 PROGRAM = """#!/bin/sh

@@ -1,7 +1,9 @@
 """What systemd sees: READY, STATUS, WATCHDOG and STOPPING on a real socket; stopping in order, under load, in time."""
 
+import errno
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -30,6 +32,38 @@ def test_status_is_a_line_for_people(start_broker):
     assert "mqtt" in line or "listener" in line or "connection" in line, line
     for client in clients:
         client.close()
+
+
+def test_a_reload_begins_and_ends(start_broker):
+    """RELOADING with the time, then READY, whoever asked and whatever came of it: without the end systemd waits for it."""
+    broker = start_broker()
+
+    def reload(act, **tables):
+        broker.configure(**tables)
+        since, before = broker.notify.lines.mark(), time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        act()
+        broker.notify.lines.wait("^READY=1$", since=since)
+        said = broker.notify.lines.all("^(RELOADING|MONOTONIC_USEC|READY|STOPPING)=", since=since)
+        assert [line.partition("=")[0] for line in said] == ["RELOADING", "MONOTONIC_USEC", "READY"], said
+        assert before <= int(said[1].partition("=")[2]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+    for tables in ({}, {"limits": {"in_flight": 7}}, {"limits": {"no_such_limit": 1}}):
+        reload(lambda: broker.signal(signal.SIGHUP), **tables)
+        reload(lambda: broker.ctl("reload", check=False), **tables)
+
+
+def test_a_start_that_fails_says_with_what(start_broker):
+    broker = start_broker(ready=False, limits={"no_such_limit": 1})
+    broker.process.wait(10)
+    broker.notify.lines.wait("^EXIT_STATUS=78$")
+    assert "no_such_limit" in broker.notify.lines.all("^STATUS=")[-1] and not broker.notify.lines.all("^READY=1$")
+    broker.expect_exit(78)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        broker = start_broker(ready=False, listeners=[{**MQTT, "bind": f"127.0.0.1:{other.getsockname()[1]}"}])
+        broker.process.wait(10)
+        broker.notify.lines.wait(f"^ERRNO={errno.EADDRINUSE}$")
+        broker.notify.lines.wait("^EXIT_STATUS=1$")
+        broker.expect_exit(1)
 
 
 def test_watchdog_comes_twice_in_its_interval(start_broker):

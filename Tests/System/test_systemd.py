@@ -1,7 +1,6 @@
 """Under a real systemd: a restart and the supervisor's death are pauses, a stop says goodbye."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 import wire as w
 from broker import BIN, BrokerError, all_processes, process_file, wait_until
 from client import JSON, Paho, unique
-from systemd import SystemdHost
+from systemd import SystemdHost, put
 
 CONFIGURATION = """
 [[listener]]
@@ -231,14 +230,6 @@ def test_a_termination_that_nobody_asked_systemd_for_is_a_stop(broker, opened):
 
 
 # MARK: newer programs
-
-
-def put(broker, program, source):
-    """As a package manager does: the new file takes the old one's name."""
-    new = broker.root / f"{program}.new"
-    shutil.copy(source, new)
-    new.chmod(0o755)
-    os.replace(new, broker.root / program)
 
 
 @pytest.fixture

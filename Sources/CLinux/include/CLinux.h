@@ -46,6 +46,10 @@ ssize_t apus_receive_output(int socket, void *bytes, size_t capacity, pid_t *pro
 // and binds no TCP socket. What is open stays so. -1 and errno where the kernel can not do that, ENOSYS or EOPNOTSUPP.
 int apus_give_up_files(void);
 
+// From now on this process, and whatever it starts, gets EPERM where it connects, binds, opens a file or a socket that is no Unix
+// socket, runs a program or looks into another process. What is open stays so. -1 and errno where the kernel can not do that.
+int apus_give_up_calls(void);
+
 // Lets this process say on standard error what it dies of, by a signal that means a fault: one line with the signal, the
 // program's build id and addresses. To be called by the main thread, before there is another.
 void apus_report_crashes(const char *name, const char *version);

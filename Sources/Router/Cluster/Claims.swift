@@ -127,7 +127,12 @@ extension Router {
         if sessions[number].isConnected {
             count(.takeOvers)
             Journal.log(
-                .takeOver, [.clientID: text(claim.clientIdentifier), .peer: "another broker of the cluster"])
+                .takeOver,
+                [
+                    .peer: "another broker of the cluster",
+                    .reason: "its former connection was from \(sessions[number].peer.description)",
+                    .reasonCode: "0x8E",
+                ], of: client(number))
             dismiss(number, .sessionTakenOver)
         }
         // Dismissed, it may be over already.
