@@ -116,8 +116,8 @@ extension Arena {
         return true
     }
 
-    /// The first bytes of what an interrupted step has read, for the log and for `resumeStep`.
-    package func interruptedInput(_ count: Int) -> [UInt8] {
+    /// The first bytes of what an interrupted step has read, for `resumeStep`.
+    func interruptedInput(_ count: Int) -> [UInt8] {
         let offset = Int(head.step_read_offset)
         switch head.step_read {
         case UInt64(APUS_READ_NONE): return []
@@ -127,6 +127,21 @@ extension Arena {
             guard offset + count <= buffer.capacity else { return [] }
             return bytes(bufferSpan(buffer.offset + offset, count))
         }
+    }
+
+    /// The first bytes that a connection had not handled when a step of it was interrupted: what was left of earlier reads,
+    /// and the `count` that this one has read.
+    package func unhandledInput(_ step: InterruptedStep, read count: Int, most: Int) -> [UInt8] {
+        let slot = step.slot
+        let plain = Int(self[slot].input_length)
+        var found = plain > 0 && inputBuffer(slot).exists ? bytes(input(slot, 0, min(plain, most))) : []
+        let left = min(Int(self[slot].raw_length), most - found.count)
+        if left > 0 {
+            let wasRead = head.step_read != UInt64(APUS_READ_NONE)
+            found += bytes(wasRead ? raw(0, left) : input(slot, plain, left))
+        }
+        let arrived = min(count, most - found.count)
+        return arrived > 0 ? found + interruptedInput(arrived) : found
     }
 
     /// The buffer that the step under way reads into, which its slot may not own any more.

@@ -71,6 +71,9 @@ extension Listener {
             return false
         }
         let packet = try PublishHeader(bytes.octets, at: offset, header: header, version: version)
+        #if APUS_LAYOUT_VARIANT
+            trap(bytes.extracting(packet.topic))
+        #endif
         if version == .v5 {
             guard try publishVersion5(slot, bytes, packet, header.flags) else { return false }
             tally.messages &+= 1

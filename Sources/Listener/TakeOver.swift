@@ -60,7 +60,7 @@ extension Listener {
             return Ending(reason: .unspecifiedError, isTold: false, detail: "the connection broke")
         }
         guard step.attempts < Self.attemptLimit else {
-            logDeadlyInput(step.slot, arena.interruptedInput(min(Int(read), 64)))
+            logDeadlyInput(step.slot, arena.unhandledInput(step, read: Int(read), most: 64))
             arena.abandonStep()
             return Ending(
                 reason: .implementationSpecificError, isTold: true, detail: "its input ended the worker twice")

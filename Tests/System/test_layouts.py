@@ -60,7 +60,7 @@ def upgraded(broker, folder):
 
 
 needs_variant = pytest.mark.skipif(
-    not (VARIANT / "apusd").exists(), reason="the variant is not built: make test does it")
+    not (VARIANT / "apusd").exists(), reason="THE VARIANT IS NOT BUILT (make variant), and upgrades to another layout are not tested")
 
 
 @needs_variant
@@ -118,11 +118,42 @@ def test_a_commit_waits_for_every_worker_to_be_of_the_program_on_disk(programs):
 
 
 @needs_variant
+@pytest.mark.parametrize("version", [w.V311, w.V5])
+def test_input_that_ends_every_listener_ends_its_connection(start_broker, opened, version):
+    """The variant's listener ends at messages to `apus/trap/listener`. Its will is published, and nobody else notices."""
+    broker = start_broker(top={"libexec_dir": str(VARIANT)})
+    topic = unique("trap")
+    sender, receiver = (opened(w.connected(broker.port(), timeout=20)) for _ in range(2))
+    receiver.subscribe(topic, qos=1)
+    deadly = opened(w.Wire(broker.port(), timeout=20))
+    deadly.connect("deadly", version, will=(topic, "gone", 1, False))
+    sender.send(w.publish(topic, "before", 1, packet_id=1))
+    packet = w.publish("apus/trap/listener", "x", 1, packet_id=7, version=version)
+    # A part of it lies in the arena already when the rest comes.
+    deadly.send(packet[:9])
+    deadly.send(packet[9:])
+    deadly.wait_closed(20)
+    line = broker.log.wait("what it sent ended its worker")
+    assert "deadly" in line and packet[:20].hex(" ") in line, line
+    sender.send(w.publish(topic, "after", 1, packet_id=2))
+    got = [receiver.expect(w.PUBLISH).publish()[2] for _ in range(3)]
+    assert sorted(got) == [b"after", b"before", b"gone"] and got.index(b"before") < got.index(b"after")
+    for packet_id in (1, 2):
+        assert sender.expect(w.PUBACK).body[:2] == w.u16(packet_id)
+    receiver.ping()
+    # Those that it ended, and the one that serves.
+    assert broker.worker("mqtt")["restarts"] == 3
+
+
+@needs_variant
 def test_a_message_that_ends_every_router_is_left_out(start_broker, opened):
     """The variant's router ends at messages to `apus/trap`. What others said meanwhile is delivered, once and in order."""
     broker = start_broker(top={"libexec_dir": str(VARIANT)})
-    sender, receiver, deadly = (opened(w.connected(broker.port(), timeout=20)) for _ in range(3))
+    sender, receiver = (opened(w.connected(broker.port(), timeout=20)) for _ in range(2))
     topic = unique("trap")
+    deadly = opened(w.connected(broker.port(), timeout=20, will=(f"{topic}/will", "gone", 1, False)))
+    watcher = opened(w.connected(broker.port(), timeout=20))
+    watcher.subscribe(f"{topic}/will")
     receiver.subscribe(topic, "apus/trap", qos=1)
     sender.send(w.publish(topic, "before", 1, packet_id=1))
     deadly.send(w.publish("apus/trap", "x", 1, packet_id=7))
@@ -133,5 +164,6 @@ def test_a_message_that_ends_every_router_is_left_out(start_broker, opened):
         assert receiver.expect(w.PUBLISH).publish()[2] == payload
     for packet_id in (1, 2):
         assert sender.expect(w.PUBACK).body[:2] == w.u16(packet_id)
+    assert watcher.expect(w.PUBLISH).publish()[2] == b"gone"
     receiver.ping()
     wait_until(lambda: broker.counted("frames_skipped") == 1, "the frame to be counted")

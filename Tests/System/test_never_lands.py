@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -114,6 +115,99 @@ def test_in_the_middle_of_a_handshake_and_of_a_frame(start_broker, opened, repla
         page.sendall(frame[cut:])
         reply = page.recv(4096)
         assert b'"ack"' in reply and b"7" in reply, reply
+
+
+@WAYS
+def test_in_the_middle_of_a_connect(start_broker, opened, replace):
+    broker = start_broker()
+    packet = w.connect("c" * 100, w.V5, will=("t", "w" * 100, 0, False))
+    for cut in (1, 2, 12, len(packet) - 1):
+        client = opened(w.Wire(broker.port()))
+        client.send(packet[:cut])
+        wait_received(client)
+        replace(broker)
+        client.send(packet[cut:])
+        client.expect(w.CONNACK)
+        client.ping()
+
+
+@pytest.mark.parametrize("victim", ["mqtt", "router"])
+def test_between_connect_and_connack(start_broker, opened, victim):
+    """The router is stopped, so that nothing is answered before the death."""
+    broker = start_broker()
+    pids = {name: broker.worker(name)["pid"] for name in ("mqtt", "router")}
+    broker.standby(victim)
+    os.kill(pids["router"], signal.SIGSTOP)
+    clients = [opened(w.Wire(broker.port())) for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.send(w.connect(f"between-{number}", w.V5, keep_alive=60) + w.subscribe("between", version=w.V5))
+        client.version = w.V5
+        wait_received(client)
+    os.kill(pids[victim], signal.SIGKILL)
+    if victim != "router":
+        os.kill(pids["router"], signal.SIGCONT)
+    for client in clients:
+        client.expect(w.CONNACK)
+        client.expect(w.SUBACK)
+    clients[0].send(w.publish("between", "x", version=w.V5))
+    for client in clients:
+        assert client.expect(w.PUBLISH).publish(w.V5)[2] == b"x"
+
+
+@pytest.mark.parametrize("replace", [kill, restart])
+def test_who_is_silent_after_a_hand_over_ends(start_broker, opened, replace):
+    """Clocks begin afresh, and run: keep-alive and the heartbeat of JSON clients hold as before."""
+    broker = start_broker(limits={"heartbeat_timeout": "1s"})
+    silent, faithful = (opened(w.connected(broker.port(), keep_alive=1)) for _ in range(2))
+    quiet, page = (opened(JSON(broker.port("web"))) for _ in range(2))
+    over, failures = threading.Event(), []
+
+    def speak():
+        try:
+            while not over.wait(0.3):
+                faithful.ping()
+                assert page.request("ping")
+        except (AssertionError, OSError, TimeoutError) as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    try:
+        for name in ("mqtt", "web"):
+            replace(broker, name)
+        silent.wait_closed(10)
+        quiet.wait_closed(10)
+    finally:
+        over.set()
+        thread.join()
+    assert not failures, failures
+    faithful.ping()
+    wait_until(lambda: broker.status()["connections"] == 2, "the others to be given back")
+
+
+def test_delayed_wills_outlive_routers(start_broker, opened):
+    """One comes at its time, though the router that was told of it is gone; who is back in time has none."""
+    broker = start_broker()
+    watcher = opened(w.connected(broker.port()))
+    watcher.subscribe("late/+", qos=1)
+
+    def leave(name, delay):
+        client = w.connected(broker.port(), name, w.V5, props=b"\x11\x00\x00\x03\xe8",
+                             will=(f"late/{name}", "gone", 1, False), will_props=b"\x18" + delay.to_bytes(4, "big"))
+        client.close()
+        wait_until(lambda: broker.client(name) is None, "the connection to be over")
+        return time.monotonic()
+
+    began = leave("first", 2)
+    leave("back", 3)
+    leave("last", 5)
+    kill_router(broker)
+    opened(w.connected(broker.port(), "back", w.V5, clean=False, props=b"\x11\x00\x00\x03\xe8")).ping()
+    kill_router(broker)
+    assert watcher.expect(w.PUBLISH).publish()[0] == "late/first"
+    # The broker's clock has whole seconds.
+    assert time.monotonic() - began > 1
+    assert watcher.expect(w.PUBLISH).publish()[0] == "late/last"
 
 
 def test_new_connections_are_held_while_nobody_serves(start_broker, opened):

@@ -111,14 +111,15 @@ def properties(version, encoded=b""):
     return varint(len(encoded)) + encoded if version == V5 else b""
 
 
-def connect(client_id="", version=V311, clean=True, keep_alive=0, props=b"", will=None, flags=None, protocol=None):
+def connect(client_id="", version=V311, clean=True, keep_alive=0, props=b"", will=None, flags=None, protocol=None,
+            will_props=b""):
     """will: (topic, payload, QoS, retain). flags and protocol replace what would be right."""
     bits = 2 * clean
     payload = text(client_id)
     if will:
         topic, message, qos, retain = will
         bits |= 4 | qos << 3 | retain << 5
-        payload += properties(version) + text(topic) + text(message)
+        payload += properties(version, will_props) + text(topic) + text(message)
     name = protocol or (b"MQIsdp" if version == V31 else b"MQTT")
     return packet(0x10, text(name) + bytes([version, bits if flags is None else flags]) + u16(keep_alive)
                   + properties(version, props) + payload)
