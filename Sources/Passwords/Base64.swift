@@ -1,5 +1,6 @@
 // Base64 (RFC 4648 §4), as SCRAM's messages and password files have it.
 
+/// Between bytes and their text.
 package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
