@@ -22,7 +22,8 @@ package final class AuthWorker {
     init(welcome: Welcome, settings: AuthSettings, control: consuming ControlChannel) throws(SystemError) {
         self.welcome = welcome
         self.settings = settings
-        doorkeeper = Doorkeeper(directory: nil, limit: Int(settings.requests))
+        doorkeeper = Doorkeeper(
+            directory: nil, comparisonLimit: Int(settings.requests), exchangeLimit: Int(settings.connections))
         pool = try HashPool()
         try pool.grow(to: Int(settings.threads))
         poller = try Poller(eventsPerTurn: 64)

@@ -27,20 +27,24 @@ struct Doorkeeper {
 
     /// Who there is. nil: the password file can not be used, and nobody is let in by it.
     var directory: Directory?
-    /// Requests and exchanges of one channel that may be under way.
-    var limit: Int
+    /// Passwords that may be compared for one channel at a time.
+    var comparisonLimit: Int
+    /// Exchanges of one channel that may be under way.
+    var exchangeLimit: Int
     private(set) var counters = [UInt64](repeating: 0, count: AuthCounter.allCases.count)
 
     /// Passwords that are being compared, and whose they are said to be.
     private var comparisons: [Question: [UInt8]] = [:]
     /// Exchanges in which the client is to answer, and the requests that began them or went on with them last.
     private var exchanges: [Caller: (server: SCRAMServer, serial: UInt32)] = [:]
-    /// Of both, by channel.
-    private var underWay: [UInt32: Int] = [:]
+    /// How many of each there are, by channel.
+    private var comparing: [UInt32: Int] = [:]
+    private var exchanging: [UInt32: Int] = [:]
 
-    init(directory: Directory?, limit: Int) {
+    init(directory: Directory?, comparisonLimit: Int, exchangeLimit: Int) {
         self.directory = directory
-        self.limit = limit
+        self.comparisonLimit = comparisonLimit
+        self.exchangeLimit = exchangeLimit
     }
 
     /// Takes a request.
@@ -64,7 +68,7 @@ struct Doorkeeper {
                 return refuse(request, 0x8C, "an authentication method that is not known")
             }
             end(caller)
-            guard admits(channel) else { return overload(request) }
+            guard exchanging[channel, default: 0] < exchangeLimit else { return overload(request) }
             return proceed(request, caller, SCRAMServer(nonce: Base64.encoded(random)), directory)
         case .proceed:
             guard let exchange = exchanges[caller] else {
@@ -78,10 +82,10 @@ struct Doorkeeper {
     private mutating func password(_ request: AuthRequest, _ caller: Caller, _ directory: Directory) -> Action {
         let (verifier, isKnown) = directory.verifier(of: request.userName)
         guard let verifier else { return refuse(request, 0x86, Self.wrong) }
-        guard admits(caller.channel) else { return overload(request) }
+        guard comparing[caller.channel, default: 0] < comparisonLimit else { return overload(request) }
         let question = Question(caller: caller, serial: request.serial)
         comparisons[question] = request.userName
-        underWay[caller.channel, default: 0] += 1
+        comparing[caller.channel, default: 0] += 1
         return .compare(
             HashPool.Task(key: question, password: request.password, verifier: verifier, isKnown: isKnown))
     }
@@ -92,7 +96,7 @@ struct Doorkeeper {
     /// - Returns: nil where nobody waits for it any more.
     mutating func compared(_ question: Question, isRight: Bool) -> AuthAnswer? {
         guard let user = comparisons.removeValue(forKey: question) else { return nil }
-        leave(question.caller.channel)
+        Self.leave(question.caller.channel, &comparing)
         count(isRight ? .accepted : .refused)
         return AuthAnswer(
             slot: question.caller.slot, generation: question.caller.generation, serial: question.serial,
@@ -106,7 +110,7 @@ struct Doorkeeper {
         switch server.received(request.data, keys: directory.keys) {
         case .challenge(let data):
             exchanges[caller] = (server, request.serial)
-            underWay[caller.channel, default: 0] += 1
+            exchanging[caller.channel, default: 0] += 1
             count(.challenged)
             return answer(request, 0x18, server.user, data)
         case .accept(let data):
@@ -128,7 +132,7 @@ struct Doorkeeper {
     mutating func forget(_ frame: AuthForget, on channel: UInt32) {
         let caller = Caller(channel: channel, slot: frame.slot, generation: frame.generation)
         if comparisons.removeValue(forKey: Question(caller: caller, serial: frame.serial)) != nil {
-            leave(channel)
+            Self.leave(channel, &comparing)
             count(.forgotten)
         }
         if exchanges[caller]?.serial == frame.serial { end(caller) }
@@ -141,14 +145,15 @@ struct Doorkeeper {
             count(.forgotten)
         }
         for caller in exchanges.keys where caller.channel == channel { exchanges[caller] = nil }
-        underWay[channel] = nil
+        comparing[channel] = nil
+        exchanging[channel] = nil
     }
 
     /// Whether somebody still waits for an answer.
     func awaits(_ question: Question) -> Bool { comparisons[question] != nil }
 
     /// Whether nothing is under way.
-    var isIdle: Bool { comparisons.isEmpty && exchanges.isEmpty && underWay.isEmpty }
+    var isIdle: Bool { comparisons.isEmpty && exchanges.isEmpty && comparing.isEmpty && exchanging.isEmpty }
 
     /// As the supervisor is told.
     var report: [UInt64] {
@@ -162,20 +167,18 @@ struct Doorkeeper {
 
     private mutating func count(_ counter: AuthCounter) { counters[counter.rawValue] &+= 1 }
 
-    private func admits(_ channel: UInt32) -> Bool { underWay[channel, default: 0] < limit }
-
-    private mutating func leave(_ channel: UInt32) {
-        guard let count = underWay[channel] else { return }
-        underWay[channel] = count > 1 ? count - 1 : nil
+    private static func leave(_ channel: UInt32, _ counts: inout [UInt32: Int]) {
+        guard let count = counts[channel] else { return }
+        counts[channel] = count > 1 ? count - 1 : nil
     }
 
     private mutating func end(_ caller: Caller) {
-        if exchanges.removeValue(forKey: caller) != nil { leave(caller.channel) }
+        if exchanges.removeValue(forKey: caller) != nil { Self.leave(caller.channel, &exchanging) }
     }
 
     private mutating func overload(_ request: AuthRequest) -> Action {
         count(.overloaded)
-        return refuse(request, 0x89, "limits.authentications is reached")
+        return refuse(request, 0x89, "more at once than limits.authentications")
     }
 
     private mutating func refuse(

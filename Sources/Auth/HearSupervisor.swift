@@ -45,7 +45,8 @@ extension AuthWorker {
     private func change(_ new: AuthSettings) throws {
         settings = new
         Journal.configure(level: .init(number: new.logLevel), connections: true)
-        doorkeeper.limit = Int(new.requests)
+        doorkeeper.comparisonLimit = Int(new.requests)
+        doorkeeper.exchangeLimit = Int(new.connections)
         try pool.grow(to: Int(new.threads))
         readPasswords()
     }

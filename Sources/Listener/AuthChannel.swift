@@ -22,12 +22,27 @@ struct AuthLink {
     var outgoing: [UInt8] = []
     var incoming: [UInt8] = []
     var lastSerial: UInt32 = 0
-    /// What is under way, by slot: at most `limits.authentications`.
-    var open: [Int: OpenExchange] = [:]
+    /// What is under way, by slot.
+    private(set) var open: [Int: OpenExchange] = [:]
+    /// Of that, what auth is to answer: at most `limits.authentications`. Clients that are to answer hold nobody up.
+    private(set) var asked = 0
     /// Slots whose CONNECT or AUTH waits until that is less, in the order in which they came.
     var waiting: [UInt32] = []
     /// When it was looked for what takes too long.
     var judgedAt: UInt64 = 0
+
+    mutating func note(_ slot: Int, _ exchange: OpenExchange) {
+        end(slot)
+        open[slot] = exchange
+        if exchange.isAsked { asked += 1 }
+    }
+
+    @discardableResult
+    mutating func end(_ slot: Int) -> OpenExchange? {
+        guard let exchange = open.removeValue(forKey: slot) else { return nil }
+        if exchange.isAsked { asked -= 1 }
+        return exchange
+    }
 }
 
 /// A client of which it is being found out who it is.
@@ -61,7 +76,7 @@ extension Listener {
         guard let kept = keptRequest(slot) else { return }
         switch kept.kind {
         case .password, .begin, .renew: ask(slot, kept)
-        case .settled: auth.open[slot] = nil
+        case .settled: auth.end(slot)
         case .proceed:
             // What the former process knew of the exchange is gone.
             close(
@@ -86,14 +101,14 @@ extension Listener {
 
     /// Whether one more may be asked about.
     var mayAsk: Bool {
-        auth.open.count < Int(settings.authentications) && auth.outgoing.count < Self.authOutputLimit
+        auth.asked < Int(settings.authentications) && auth.outgoing.count < Self.authOutputLimit
     }
 
     /// Asks, or will once there is somebody to ask.
     mutating func ask(_ slot: Int, _ request: AuthRequest) {
         auth.lastSerial &+= 1
         let since = auth.open[slot]?.since ?? clock.milliseconds
-        auth.open[slot] = OpenExchange(serial: auth.lastSerial, since: since, isAsked: true)
+        auth.note(slot, OpenExchange(serial: auth.lastSerial, since: since, isAsked: true))
         guard auth.descriptor >= 0 else { return }
         var request = request
         request.serial = auth.lastSerial
@@ -102,7 +117,7 @@ extension Listener {
 
     /// A connection is over: nobody waits for an answer.
     mutating func forgetAuthentication(_ slot: Int) {
-        guard let exchange = auth.open.removeValue(forKey: slot), auth.descriptor >= 0 else { return }
+        guard let exchange = auth.end(slot), auth.descriptor >= 0 else { return }
         auth.outgoing += AuthForget(
             slot: UInt32(slot), generation: arena[slot].generation, serial: exchange.serial
         ).encoded()
@@ -166,7 +181,7 @@ extension Listener {
     }
 
     private mutating func resumeWaiting() {
-        let room = Int(settings.authentications) - auth.open.count
+        let room = Int(settings.authentications) - auth.asked
         guard room > 0, mayAsk else { return }
         let next = auth.waiting.prefix(room)
         auth.waiting.removeFirst(next.count)
@@ -228,6 +243,7 @@ extension Listener {
     /// A connection about which the former process of this place had asked, or which it had challenged.
     mutating func restoreAuthentication(_ slot: Int) {
         guard state(slot).isOpen, let kept = keptRequest(slot), kept.kind != .settled else { return }
-        auth.open[slot] = OpenExchange(serial: 0, since: clock.milliseconds, isAsked: state(slot) != .challenged)
+        let isAsked = state(slot) != .challenged
+        auth.note(slot, OpenExchange(serial: 0, since: clock.milliseconds, isAsked: isAsked))
     }
 }

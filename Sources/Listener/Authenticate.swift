@@ -49,8 +49,9 @@ extension Listener {
         var next = kept
         next.kind = .proceed
         next.data = []
-        guard keep(next) else { return exhausted(slot) }
-        auth.open[slot]?.isAsked = false
+        guard keep(next), var exchange = auth.open[slot] else { return exhausted(slot) }
+        exchange.isAsked = false
+        auth.note(slot, exchange)
         if state(slot) == .authenticating { arena[slot].state = ConnectionState.challenged.rawValue }
         // [MQTT-4.12.0-2]
         appendAuth(slot, .continueAuthentication, kept.method, answer.data)
@@ -134,7 +135,7 @@ extension Listener {
     /// The exchange is over. Of one by a method it is kept by which, and what CONNACK is still to say.
     /// - Returns: false when the arena is exhausted.
     private mutating func settle(_ slot: Int, _ kept: AuthRequest, data: [UInt8]) -> Bool {
-        auth.open[slot] = nil
+        auth.end(slot)
         guard !kept.method.isEmpty else {
             arena.touchRecord(slot)
             return arena.replace(.authentication, with: [], slot: slot)

@@ -23,12 +23,7 @@ extension Listener {
         }
         switch (packet.reason, auth.open[slot]?.isAsked) {
         case (.continueAuthentication, false): request.kind = .proceed
-        case (.reauthenticate, nil):
-            guard mayAsk else {
-                awaitTurn(slot)
-                return false
-            }
-            request.kind = .renew
+        case (.reauthenticate, nil): request.kind = .renew
         case (.reauthenticate, _):
             throw ProtocolError(
                 reason: .protocolError, what: "AUTH that begins anew before the last one is over",
@@ -36,6 +31,10 @@ extension Listener {
         default:
             throw ProtocolError(
                 reason: .protocolError, what: "AUTH that nobody has asked for", clause: "MQTT-4.12.0-3")
+        }
+        guard mayAsk else {
+            awaitTurn(slot)
+            return false
         }
         request.data = packet.properties.authenticationData ?? []
         guard keep(request) else {

@@ -1,7 +1,15 @@
 // Base64 (RFC 4648 §4), as SCRAM's messages and password files have it.
 
+/// Between bytes and their text.
 package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    /// What each character stands for; 255: nothing.
+    private static let values: [UInt8] = {
+        var values = [UInt8](repeating: 255, count: 256)
+        for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
+        return values
+    }()
 
     /// The padded form.
     package static func encoded(_ bytes: [UInt8]) -> [UInt8] {
@@ -30,7 +38,8 @@ package enum Base64 {
             }
             var group: UInt32 = 0
             for character in four {
-                guard let value = alphabet.firstIndex(of: character) else { return nil }
+                let value = values[Int(character)]
+                guard value < 64 else { return nil }
                 group = group << 6 | UInt32(value)
             }
             group <<= UInt32(6 * (4 - four.count))

@@ -4,6 +4,7 @@
 import CCrypt
 import Glibc
 
+/// Hashes of crypt(3).
 package enum Crypt {
     /// Whether a hash is of a method that this system knows.
     package static func knows(_ hash: String) -> Bool {

@@ -5,11 +5,15 @@ import CMessageDigest
 
 /// A hash function.
 package protocol Digest {
+    /// Bytes of a digest.
     static var byteCount: Int { get }
+    /// Bytes that it works on at a time, which HMAC fills its key up to.
     static var blockByteCount: Int { get }
+    /// The digest of all of `bytes`.
     static func digest(_ bytes: [UInt8]) -> [UInt8]
 }
 
+/// FIPS 180-4, 256 bits.
 package enum SHA256: Digest {
     package static var byteCount: Int { 32 }
     package static var blockByteCount: Int { 64 }
@@ -26,6 +30,7 @@ package enum SHA256: Digest {
     }
 }
 
+/// FIPS 180-4, 512 bits.
 package enum SHA512: Digest {
     package static var byteCount: Int { 64 }
     package static var blockByteCount: Int { 128 }

@@ -1,6 +1,7 @@
 // The password file: a line `USER:HASH` for each user. Empty lines, and those that begin with #, are passed over. A value; who
 // reads the file is ReadPasswordFile.swift.
 
+/// The users of a file, and what is known of their passwords.
 package struct PasswordFile: Equatable, Sendable {
     /// The longest that a user's name may be: as long as MQTT's strings.
     package static let longestName = 65_535

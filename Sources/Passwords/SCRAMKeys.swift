@@ -1,16 +1,21 @@
 // What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 §3, RFC 7677): enough to check a proof, not to make one. The text
 // is PostgreSQL's: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`, the last three in base64.
 
+/// The keys of one user.
 package struct SCRAMKeys: Equatable, Sendable {
     /// The method's name, in MQTT and in the password file.
     package static let method = "SCRAM-SHA-256"
     /// RFC 7677 §4: at least 4096.
     package static let defaultIterations = 4096
+    /// More would only cost the client time.
     package static let allowedIterations = 4096...10_000_000
 
+    /// What the client is told, with the salt, to make its keys of the password.
     package let iterations: Int
     package let salt: [UInt8]
+    /// The digest of the key by which the client proves that it knows the password.
     package let storedKey: [UInt8]
+    /// The key by which the server proves that it knows the user.
     package let serverKey: [UInt8]
 
     package init(iterations: Int, salt: [UInt8], storedKey: [UInt8], serverKey: [UInt8]) {
@@ -44,6 +49,7 @@ package struct SCRAMKeys: Equatable, Sendable {
         self.init(iterations: iterations, salt: salt, storedKey: storedKey, serverKey: serverKey)
     }
 
+    /// As it stands in a password file.
     package var description: String {
         func text(_ bytes: [UInt8]) -> String { String(decoding: Base64.encoded(bytes), as: UTF8.self) }
         return "\(Self.method)$\(iterations):\(text(salt))$\(text(storedKey)):\(text(serverKey))"

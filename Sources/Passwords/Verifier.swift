@@ -1,6 +1,7 @@
 // What a password file has of one password, in each of the forms that are known, and whether a password is the one. Costs as much
 // time as its form asks for: to be called beside a loop, not in it.
 
+/// One user's password, as the file has it.
 package enum Verifier: Equatable, Sendable {
     /// crypt(3): `$y$…` (yescrypt), `$6$…`, and what else the system knows.
     case crypt(String)

@@ -162,6 +162,7 @@ func authSettings(_ configuration: Configuration, reading: UInt32) -> AuthSettin
     settings.reading = reading
     settings.threads = UInt16(clamping: configuration.auth.hashThreads)
     settings.requests = UInt32(clamping: configuration.limits.authentications)
+    settings.connections = UInt32(clamping: configuration.limits.connections)
     settings.logLevel = configuration.log.level.number
     return settings
 }

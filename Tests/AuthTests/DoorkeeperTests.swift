@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func aPasswordIsComparedAndTheAnswerNamesItsUser() throws {
-        var doorkeeper = Doorkeeper(directory: try Self.directory(), limit: 10)
+        var doorkeeper = Doorkeeper(directory: try Self.directory(), comparisonLimit: 10, exchangeLimit: 10)
         for (user, isKnown) in [("alice", true), ("nobody", false)] {
             guard case .compare(let task) = try doorkeeper.received(request(.password, user: user), on: 7, random: [1])
             else {
@@ -50,19 +50,19 @@ import Testing
     }
 
     @Test func withoutUsersNobodyIsRight() throws {
-        var doorkeeper = Doorkeeper(directory: Directory(), limit: 10)
+        var doorkeeper = Doorkeeper(directory: Directory(), comparisonLimit: 10, exchangeLimit: 10)
         #expect(answer(try doorkeeper.received(request(.password), on: 7, random: [1]))?.reasonCode == 0x86)
     }
 
     @Test func whereTheFileCanNotBeUsedNobodyIsToldThatHeIsWrong() throws {
-        var doorkeeper = Doorkeeper(directory: nil, limit: 10)
+        var doorkeeper = Doorkeeper(directory: nil, comparisonLimit: 10, exchangeLimit: 10)
         for kind in [AuthRequest.Kind.password, .begin, .proceed, .renew] {
             #expect(answer(try doorkeeper.received(request(kind), on: 7, random: [1]))?.reasonCode == 0x88)
         }
     }
 
     @Test func aMethodThatIsNotKnownIsRefused() throws {
-        var doorkeeper = Doorkeeper(directory: try Self.directory(), limit: 10)
+        var doorkeeper = Doorkeeper(directory: try Self.directory(), comparisonLimit: 10, exchangeLimit: 10)
         for method in ["", "SCRAM-SHA-1", "scram-sha-256", "PLAIN"] {
             let action = try doorkeeper.received(request(.begin, method: method), on: 7, random: [1])
             #expect(answer(action)?.reasonCode == 0x8C)
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func anExchangeGoesOnOnlyWhereItBegan() throws {
-        var doorkeeper = Doorkeeper(directory: try Self.directory(), limit: 10)
+        var doorkeeper = Doorkeeper(directory: try Self.directory(), comparisonLimit: 10, exchangeLimit: 10)
         #expect(answer(try doorkeeper.received(begin(), on: 7, random: [1]))?.reasonCode == 0x18)
         let step = request(.proceed, serial: 2, method: SCRAMKeys.method, data: "c=biws,r=x,p=AAAA")
         #expect(answer(try doorkeeper.received(step, on: 8, random: [1]))?.reasonCode == 0x88)
@@ -78,20 +78,24 @@ import Testing
         #expect(answer(try doorkeeper.received(step, on: 7, random: [1]))?.reasonCode == 0x88)
     }
 
-    @Test func beyondTheLimitOfAChannelRequestsAreRefused() throws {
-        var doorkeeper = Doorkeeper(directory: try Self.directory(), limit: 2)
+    @Test func beyondTheLimitsOfAChannelRequestsAreRefused() throws {
+        var doorkeeper = Doorkeeper(directory: try Self.directory(), comparisonLimit: 1, exchangeLimit: 2)
         for slot in UInt32(1)...2 {
             #expect(answer(try doorkeeper.received(begin(slot: slot), on: 7, random: [1]))?.reasonCode == 0x18)
         }
         #expect(answer(try doorkeeper.received(begin(slot: 3), on: 7, random: [1]))?.reasonCode == 0x89)
-        #expect(answer(try doorkeeper.received(request(.password, slot: 3), on: 7, random: [1]))?.reasonCode == 0x89)
         #expect(answer(try doorkeeper.received(begin(slot: 3), on: 8, random: [1]))?.reasonCode == 0x18)
         doorkeeper.forget(AuthForget(slot: 1, generation: 1, serial: 1), on: 7)
         #expect(answer(try doorkeeper.received(begin(slot: 3), on: 7, random: [1]))?.reasonCode == 0x18)
+        // Clients that are to answer hold up no password.
+        #expect(answer(try doorkeeper.received(request(.password, slot: 4), on: 7, random: [1])) == nil)
+        #expect(answer(try doorkeeper.received(request(.password, slot: 5), on: 7, random: [1]))?.reasonCode == 0x89)
+        doorkeeper.forget(AuthForget(slot: 4, generation: 1, serial: 1), on: 7)
+        #expect(answer(try doorkeeper.received(request(.password, slot: 5), on: 7, random: [1])) == nil)
     }
 
     @Test func aRequestThatAsksNothingIsNoRequest() throws {
-        var doorkeeper = Doorkeeper(directory: try Self.directory(), limit: 2)
+        var doorkeeper = Doorkeeper(directory: try Self.directory(), comparisonLimit: 2, exchangeLimit: 2)
         #expect(throws: FrameError.self) { try doorkeeper.received(request(.settled), on: 7, random: [1]) }
     }
 
@@ -101,7 +105,7 @@ import Testing
         let directory = try Self.directory()
         for seed in 0..<200 as Range<UInt64> {
             var random = SeededGenerator(seed: seed)
-            var doorkeeper = Doorkeeper(directory: directory, limit: 8)
+            var doorkeeper = Doorkeeper(directory: directory, comparisonLimit: 8, exchangeLimit: 8)
             var channels: [UInt32] = [1]
             var lastChannel = UInt32(1)
             var serial = UInt32(0)

@@ -194,6 +194,7 @@ extension AuthSettings: RandomFrame {
         settings.reading = r.integer()
         settings.threads = r.integer()
         settings.requests = r.integer()
+        settings.connections = r.integer()
         settings.logLevel = r.integer()
         return settings
     }

@@ -194,7 +194,7 @@ class SystemdHost:
         self.run("kill", f"-{number}", *pids)
 
     def wait_served(self, timeout=20.0):
-        """Until the broker is ready, with a standby behind every worker but the bridge."""
+        """Until the broker is ready, with a standby behind every worker but the bridge and auth."""
         def is_whole():
             try:
                 status = self.status()
@@ -203,7 +203,7 @@ class SystemdHost:
             places = {(row["role"], row["name"]) for row in status["workers"]}
             return status["state"] == "ready" and all(
                 {row["state"] for row in status["workers"] if (row["role"], row["name"]) == place}
-                == ({"ready"} if place[0] == "bridge" else {"ready", "standby"}) for place in places)
+                == ({"ready"} if place[0] in ("bridge", "auth") else {"ready", "standby"}) for place in places)
 
         wait_until(is_whole, "the broker and its standbys", timeout)
 

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import threading
@@ -465,21 +466,34 @@ def test_who_does_not_answer_a_challenge_is_closed(start_broker, passwords, open
 
 
 def test_beyond_the_limit_others_wait(start_broker, passwords, opened):
-    """limits.authentications = 1: one who never answers holds up the others, until its time is over."""
-    broker = start_broker(auth={"password_file": str(passwords)},
-                          limits={"authentications": 1, "connect_timeout": "2 s"})
-    first = opened(w.Wire(broker.port()))
-    first.send(w.connect(unique(), w.V5, props=method(scram.METHOD, scram.Exchange("carol", PENCIL).first)))
-    first.expect(w.AUTH)
-    others = [opened(w.Wire(broker.port())) for _ in range(5)]
-    for client in others:
-        client.send(credentials("bob", HORSE))
-    with w.connected(broker.port(), unique()):  # Who is not asked about does not wait.
-        with pytest.raises(TimeoutError):
-            others[0].read(0.3)
-    for client in others:
+    """limits.authentications = 1: while auth does not answer one, the others are not read."""
+    broker = start_broker(auth={"password_file": str(passwords), "anonymous": True}, limits={"authentications": 1})
+    port = broker.port()
+    with Stopped(auth_pid(broker)):
+        clients = [opened(w.Wire(port)) for _ in range(6)]
+        for client in clients:
+            client.send(credentials("bob", HORSE))
+        with w.connected(port, unique()):  # Who is not asked about does not wait.
+            pass
+        page = opened(JSON(broker.port("web")))
+        page.send("connect", Username="alice", Password=HORSE)
+        other = opened(JSON(broker.port("web")))
+        wait_until(lambda: broker.counted("authentications_held_back") >= 5, "all others to wait")
+        other.send("connect", Username="alice", Password=HORSE, Id=1)
+        assert other.receive()["Code"] == 503
+    for client in clients:
         assert client.expect(w.CONNACK).body[1] == 0
-    wait_until(lambda: broker.counted("authentications_held_back") >= 4, "a counter")
+
+
+def test_who_does_not_answer_holds_nobody_up(start_broker, passwords, opened):
+    broker = start_broker(auth={"password_file": str(passwords)}, limits={"authentications": 1})
+    for _ in range(5):
+        client = opened(w.Wire(broker.port()))
+        client.send(w.connect(unique(), w.V5, props=method(scram.METHOD, scram.Exchange("carol", PENCIL).first)))
+        client.expect(w.AUTH)
+    start = time.monotonic()
+    Paho(broker.port(), username="bob", password=HORSE).close()
+    assert time.monotonic() - start < 5  # limits.connect_timeout is 10 s.
 
 
 def test_requests_of_connections_that_are_gone_are_dropped(start_broker, passwords):
@@ -491,6 +505,25 @@ def test_requests_of_connections_that_are_gone_are_dropped(start_broker, passwor
             client.socket.setsockopt(w.socket.SOL_SOCKET, w.socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     wait_until(lambda: broker.counted("auth_forgotten") > 0, "a request that was dropped")
     wait_until(lambda: broker.counted("auth_waiting") == 0, "nothing that waits", 30)
+
+
+def test_a_newer_supervisor_takes_over_while_a_client_waits(start_broker, passwords, opened, tmp_path):
+    for program in ("apusd", "apusctl", "apus-auth", "apus-listener", "apus-router"):
+        shutil.copy(BIN / program, tmp_path / program)
+    broker = start_broker(auth={"password_file": str(passwords)}, binaries=tmp_path)
+    port, pid = broker.port(), auth_pid(broker)
+    talker = opened(w.Wire(port))
+    talker.send(credentials("alice", HORSE))
+    talker.expect(w.CONNACK)
+    with Stopped(pid):
+        waiting = opened(w.Wire(port))
+        waiting.send(credentials("bob", HORSE))
+        shutil.copy(BIN / "apusd", tmp_path / "new")
+        os.replace(tmp_path / "new", tmp_path / "apusd")
+        broker.ctl("reload")
+        assert waiting.expect(w.CONNACK).body[1] == 0
+    assert talker.ping() < 5 and auth_pid(broker) != pid
+    assert refusal(port, credentials("alice", "wrong")) == 0x86
 
 
 # The password file.

@@ -10,6 +10,8 @@ package struct AuthSettings: Frame, Equatable {
     package var threads: UInt16 = 2
     /// Requests of one listener that may be under way.
     package var requests: UInt32 = 256
+    /// Connections that one listener may have, and so exchanges in which a client is to answer.
+    package var connections: UInt32 = 100_000
     /// swift-log's level, 0 trace ... 6 critical.
     package var logLevel: UInt8 = 2
 
@@ -19,6 +21,7 @@ package struct AuthSettings: Frame, Equatable {
         writer.integer(reading)
         writer.integer(threads)
         writer.integer(requests)
+        writer.integer(connections)
         writer.integer(logLevel)
     }
     package init(from reader: inout FrameReader) throws(FrameError) {
@@ -26,6 +29,7 @@ package struct AuthSettings: Frame, Equatable {
         reading = try reader.integer()
         threads = try reader.integer()
         requests = try reader.integer()
+        connections = try reader.integer()
         logLevel = try reader.integer()
     }
 }
