@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import Testing
 
 @testable import Journal
@@ -46,6 +47,20 @@ import Testing
             #expect(entry.head["Subject"]?.isEmpty == false && entry.head["Defined-By"] == "Apus", "\(id)")
             #expect(entry.head["Documentation"]?.hasPrefix("man:apus") == true, "\(id)")
             #expect(entry.text.contains { !$0.isEmpty }, "\(id)")
+        }
+    }
+
+    /// What somebody may have to act on has a paragraph of its own that says how.
+    @Test func theCatalogSaysWhatToDo() throws {
+        let catalog = try catalog()
+        let others: [Event] = [
+            .clientRefused, .clientDisconnected, .takeOver, .protocolViolation, .messagesDropped, .sessionExpired,
+            .linesHeldBack,
+        ]
+        for event in Event.allCases where event.description.level >= .warning || others.contains(event) {
+            let text = try #require(catalog[event.description.id]).text
+            let paragraphs = text.split(separator: "", omittingEmptySubsequences: true)
+            #expect(paragraphs.count > 1 && (paragraphs.last?.first?.count ?? 0) > 20, "\(event)")
         }
     }
 

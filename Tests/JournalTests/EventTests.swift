@@ -28,6 +28,11 @@ import Testing
         let full = Event.clientDisconnected.message([.clientID: "pump", .peer: "10.0.0.1:5", .reason: "keep-alive"])
         #expect(full == "client pump from 10.0.0.1:5 has gone: keep-alive")
         #expect(Event.clientConnected.message([.clientID: "{peer}"]) == "client {peer} connected from -")
+        // What is said of the subject stands behind what is said of the event.
+        let subject: KeyValuePairs<Field, String> = [.clientID: "pump", .peer: "10.0.0.1:5"]
+        let refused = Event.clientRefused.message([.reason: "full"], of: subject)
+        #expect(refused == "client pump from 10.0.0.1:5 was refused: full")
+        #expect(Event.takeOver.message([.peer: "b"], of: subject) == "client pump connected anew from b and took over")
         #expect(Event.brokerStarted.message([:]) == "Apus - starts")
     }
 }
