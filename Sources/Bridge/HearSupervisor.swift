@@ -35,6 +35,7 @@ extension Bridge {
             try control.send(Pong(sequence: Ping(decoding: bytes).sequence, counters: counters).encoded())
         case .takeOver:
             serves = true
+            consumer.orders.post(.begin)
             try control.send(Ready().encoded())
         case .bridgeWaiting: waiting = try BridgeWaiting(decoding: bytes).messages
         case .bridgeSettings: change(try BridgeSettings(decoding: bytes))

@@ -8,6 +8,9 @@ internal import Messages
 
 final class Consumer: Sendable {
     enum Order: Sendable {
+        /// The process serves: its predecessor takes nothing more. Of two that consume a queue each gets a part, and what
+        /// the one gives back would come behind what the other has.
+        case begin
         /// Deliveries of an epoch that the router has, or has refused, now or for good.
         case settle([(tag: UInt64, outcome: Outcome)], epoch: UInt64)
         /// The router does not know any more what it was sent: RabbitMQ is to send all that is not settled again.
@@ -52,6 +55,7 @@ private final class ConsumerRun {
     private var postponed: [(tag: UInt64, until: UInt64)] = []
     private var startsOver = false
     private var isIdle = false
+    private var hasBegun = false
     private var isFinishing = false
     /// There are other settings: milliseconds until which what is under way may come to its end before they apply.
     private var changesAt: UInt64?
@@ -77,6 +81,10 @@ private final class ConsumerRun {
             takeOrders()
             changesAt = nil
             if isFinishing { break }
+            guard hasBegun else {
+                orders.wakeup.wait(milliseconds: -1)
+                continue
+            }
             guard !settings.inbound.isEmpty || settings.isCluster else {
                 news.post(.consumer(.idle))
                 isIdle = true
@@ -147,6 +155,7 @@ private final class ConsumerRun {
     private func takeOrders() {
         for order in orders.take() {
             switch order {
+            case .begin: hasBegun = true
             case .settle(let list, let of): if of == epoch { settled += list }
             case .interests(let changes, let begins, let isWhole):
                 let tookEverything = bindings.takesEverything
