@@ -23,7 +23,7 @@ extension AuthWorker {
         do throws(FrameError) {
             while let frame = try link.next() { try understand(frame, from: link) }
         } catch {
-            Journal.log(.channelCut, [.worker: "listener/\(link.name)", .reason: error.description])
+            Journal.log(.channelCut, [.worker: "listener/\(link.name)", .generation: "", .reason: error.description])
             _ = try? control.send(Fault(worker: link.worker, what: error.description).encoded())
             drop(link)
         }

@@ -148,7 +148,7 @@ extension Listener {
         do throws(FrameError) {
             try takeAnswers()
         } catch {
-            Journal.log(.channelCut, [.worker: "auth", .reason: error.description])
+            Journal.log(.channelCut, [.worker: "auth", .generation: "", .reason: error.description])
             report(Fault(worker: auth.worker, what: error.description))
             detachAuth()
         }
