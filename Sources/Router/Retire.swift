@@ -31,7 +31,8 @@ extension Router {
         closeStore(isFollowed: isFollowed)
         let limit = monotonicMilliseconds() + Self.lastWords
         for link in links.indices where links[link].isOpen {
-            if !isRecovering, log.isEmpty, commits.submitted == commits.committed {
+            // What is not answered yet, because a member of a group has not acknowledged it, is for the next router to answer.
+            if !isRecovering, log.isEmpty, commits.submitted == commits.committed, pendings.count == 0 {
                 links[link].released = max(links[link].released, links[link].handled)
                 links[link].wantsRelease = true
             }

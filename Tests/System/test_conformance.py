@@ -30,6 +30,10 @@ def rows(version):
     return found
 
 
+# What binds a server that does something that Apus does not.
+WITHOUT_TEST = {("MQTT 3.1.1", (7, 0, 0, 1))}
+
+
 def names(cell):
     return re.findall(r"`([^`]+)`", cell)
 
@@ -51,10 +55,12 @@ def test_files_and_tests_exist(version):
     wrong = []
     for name, _, binds, files, shown in rows(version):
         wrong += [(name, file) for file in names(files) if not (ROOT / file).is_file()]
-        if not shown.startswith(("open: ", "none: ")):
-            wrong += [(name, test) for test in names(shown) if not test_exists(test)]
-            if binds != "client" and not names(shown):
-                wrong.append((name, "neither a test nor a reason why there is none"))
+        if (version, name) in WITHOUT_TEST:
+            wrong += [(name, "no reason why there is no test")] * (not shown.startswith("none: "))
+            continue
+        wrong += [(name, test) for test in names(shown) if not test_exists(test)]
+        if binds != "client" and not names(shown):
+            wrong.append((name, "no test"))
     assert wrong == []
 
 

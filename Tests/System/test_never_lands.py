@@ -502,6 +502,28 @@ def test_a_full_queue_of_a_clean_session(start_broker, opened, qos, policy, disk
 
 
 @pytest.mark.parametrize("replace", [kill_router, restart_router])
+def test_what_a_member_of_a_group_has_not_acknowledged_is_answered(start_broker, opened, replace):
+    """Its publisher waits for it; the next router knows that somebody has it."""
+    broker = start_broker()
+    sender = opened(w.connected(broker.port()))
+    member = opened(w.connected(broker.port(), unique("member"), w.V5))
+    member.subscribe("$share/g/job", qos=1)
+    sender.send(w.publish("job", "one", 1, packet_id=1))
+    _, identifier, _ = member.expect(w.PUBLISH).publish(w.V5)
+    sender.ping()
+    replace(broker)
+    assert sender.expect(w.PUBACK).body[:2] == w.u16(1)
+    member.send(w.packet(0x40, w.u16(identifier)))
+    member.ping()
+    # And the next one is as ever.
+    sender.send(w.publish("job", "two", 1, packet_id=2))
+    _, identifier, payload = member.expect(w.PUBLISH).publish(w.V5)
+    assert payload == b"two"
+    member.send(w.packet(0x40, w.u16(identifier)))
+    assert sender.expect(w.PUBACK).body[:2] == w.u16(2)
+
+
+@pytest.mark.parametrize("replace", [kill_router, restart_router])
 def test_a_new_subscription_gets_what_is_retained_once(start_broker, opened, replace):
     """Its client reads when three routers have come and gone."""
     broker = start_broker(limits={"output_buffer": 4096})
