@@ -523,6 +523,28 @@ def test_what_a_member_of_a_group_has_not_acknowledged_is_answered(start_broker,
     assert sender.expect(w.PUBACK).body[:2] == w.u16(2)
 
 
+def test_what_waits_for_a_member_of_a_group_outlives_a_replaced_router(start_broker, opened):
+    """It takes one at a time, and gets all, once."""
+    broker = start_broker()
+    sender = opened(w.connected(broker.port(), timeout=20))
+    member = opened(w.connected(broker.port(), unique("member"), w.V5, props=b"\x21" + w.u16(1)))
+    member.subscribe("$share/g/job", qos=1)
+    sender.subscribe("mark")
+    for number in range(20):
+        sender.send(w.publish("job", str(number), 1, packet_id=number + 1))
+    # Nothing is answered before the member has answered the first.
+    sender.send(w.publish("mark"))
+    sender.expect(w.PUBLISH)
+    restart_router(broker)
+    got = []
+    for _ in range(20):
+        _, identifier, payload = member.expect(w.PUBLISH).publish(w.V5)
+        got.append(int(payload))
+        member.send(w.packet(0x40, w.u16(identifier)))
+    assert got == list(range(20))
+    member.ping()
+
+
 @pytest.mark.parametrize("replace", [kill_router, restart_router])
 def test_a_new_subscription_gets_what_is_retained_once(start_broker, opened, replace):
     """Its client reads when three routers have come and gone."""
