@@ -25,6 +25,7 @@ def frozen(broker, who):
             "the supervisor": [broker.pid], "the machine": broker.processes()}[who]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("who", WHO)
 def test_nobody_is_late_who_was_not_heard(start_broker, opened, who):
     broker = start_broker(listeners=[MQTT], supervisor={"heartbeat_timeout": "600 s"})
