@@ -13,9 +13,9 @@ extension Router {
         if settings.bridge?.isCluster == true { claimAll() } else { claims = Claims() }
     }
 
-    /// Whether something could be said to the other brokers now: RabbitMQ is there, and little waits for it.
+    /// Whether something could be said to the other brokers now: RabbitMQ is there, little waits for it, and the store has room.
     var canTalk: Bool {
-        guard isInCluster, !isStarting, sessions[bridge].isConnected,
+        guard isInCluster, !isStarting, !isStoreFull, sessions[bridge].isConnected,
             sessions[bridge].flags.isDisjoint(with: [.opening, .resuming, .congested]),
             sessions[bridge].queue.waiting < Self.shortBridgeQueue
         else { return false }

@@ -127,6 +127,22 @@ import Testing
         bench.kill()
     }
 
+    /// What could not be stored is not said, and not forgotten either.
+    @Test func aFullStoreKeepsThemWaiting() throws {
+        var bench = try OnceTests.joined()
+        _ = try Self.said(&bench)
+        bench.router.isStoreFull = true
+        bench.connect(0, 2, "client", accept: 7)
+        let canTalk = bench.router.canTalk
+        #expect(!canTalk)
+        let waiting = bench.router.claims.waiting.count
+        #expect(waiting == 1)
+        bench.router.isStoreFull = false
+        let said = try Self.said(&bench)
+        #expect(said.map(\.acceptNumber) == [7])
+        bench.kill()
+    }
+
     /// RabbitMQ is away: one word a client waits, the last, and with the clean start of any.
     @Test func whatWaitsIsOneWordAClient() throws {
         var bench = try OnceTests.joined()
